@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The seam between a node's kernel image and the process that hosts it. Included by both sides,
+ * so it uses only types that the two have in common (unsigned long is 64 bits on both).
+ *
+ * Every node has one struct bh_boot, owned by the host, valid for the life of the node. The image
+ * has one visible symbol, its ELF entry point, of type bh_image_entry_fn. Everything the node asks
+ * of the host goes through boot->host_ops, and every callback gets boot->host as its instance;
+ * everything the host asks of the node goes through boot->image_ops, which the image fills before
+ * its first idle(). Neither side calls the other except through these tables, on one host thread.
+ *
+ * Stacks: the host enters a node by switching to the stack on which it called host_ops->idle();
+ * the node gives the CPU back by calling idle() again. Host callbacks run on the stack of the
+ * kernel task that made them (BH_KERNEL_STACK_SIZE bytes): they must be shallow, must not block
+ * and must not flush files.
+ */
+#ifndef BH_HOST_ABI_H
+#define BH_HOST_ABI_H
+
+#define BH_HOST_ABI_VERSION 1u
+
+#define BH_KERNEL_STACK_SIZE 32768ul
+#define BH_NO_DEADLINE (~0ul)
+
+/* Bits of bh_boot.pending: interrupts that the host raises before it resumes a node from idle(). */
+#define BH_IRQ_TIMER 1ul /* the deadline given to timer_set() is reached */
+#define BH_IRQ_NET   2ul /* frame_receive() has frames, or carrier changed */
+#define BH_IRQ_SPAWN 4ul /* spawn_next() has a program to start */
+
+#define BH_MAX_DEVICES 64
+
+/* One network device of a node, configured before boot. */
+struct bh_netdev {
+	char name[16];         /* "eth0" */
+	unsigned char mac[6];  /* locally administered */
+	unsigned char carrier; /* 1: link up; the host may change it and raise BH_IRQ_NET */
+	unsigned char reserved;
+	unsigned int mtu;      /* bytes, without the Ethernet header */
+};
+
+/* A received frame; data is the host's and valid until the next frame_receive() of the node. */
+struct bh_rx_frame {
+	const void *data;     /* from the Ethernet destination address on */
+	unsigned int len;     /* bytes, without frame check sequence */
+	unsigned int device;  /* index into bh_boot.devices */
+	unsigned long packet; /* lineage: the packet id, stamped on the socket buffer */
+};
+
+struct pt_regs; /* x86-64's layout, as struct user_regs_struct of <sys/user.h> up to ss */
+
+/* A program to start, answered by spawn_next(). Strings are the host's, valid until it returns. */
+struct bh_spawn {
+	unsigned long id;         /* the host's number for this start, echoed in spawn_result() */
+	const char *path;         /* absolute path in the node's root, or a name looked up in PATH */
+	const char *const *argv;  /* NULL-terminated */
+	const char *const *envp;  /* NULL-terminated */
+	const char *cwd;
+	unsigned int uid, gid;
+};
+
+/* What the node may ask of the host. The first argument is always bh_boot.host. */
+struct bh_host_ops {
+	/* --- time and CPU --- */
+	/* Virtual time in ns since the start of the run. */
+	unsigned long (*clock_ns)(void *host);
+	/* Next time at which BH_IRQ_TIMER is wanted, absolute in ns, or BH_NO_DEADLINE. */
+	void (*timer_set)(void *host, unsigned long deadline_ns);
+	/* Gives the CPU back until the host has set bits in bh_boot.pending. */
+	void (*idle)(void *host);
+	/* The node is dead (panic, halt, power off); does not return. */
+	void (*halt)(void *host, int is_panic, const char *reason) __attribute__((noreturn));
+	/* Kernel log text as it is printed. */
+	void (*console)(void *host, const char *text, unsigned long len);
+	/* Seeded random bytes for the kernel's generator. */
+	void (*entropy)(void *host, void *bytes_ret, unsigned long len);
+
+	/* --- network --- */
+	/* Puts a whole Ethernet frame on device's link; data is copied before return. packet is the
+	 * lineage read off the socket buffer, 0 if unknown. */
+	void (*frame_transmit)(void *host, unsigned int device, const void *data, unsigned int len,
+			       unsigned long packet);
+	/* Takes the next received frame; returns 0 when there is none. */
+	int (*frame_receive)(void *host, struct bh_rx_frame *frame_ret);
+
+	/* --- programs (posix/) --- */
+	/* Takes the next program to start; returns 0 when there is none. */
+	int (*spawn_next)(void *host, struct bh_spawn *spawn_ret);
+	/* The program of a start request got this pid (> 0), or failed with this -errno. */
+	void (*spawn_result)(void *host, unsigned long id, int pid_or_errno);
+};
+
+/* What the host may ask of the node. Valid from the first idle() on. */
+struct bh_image_ops {
+	/* Address to resume at for a fault at pc, or 0 if pc has no __ex_table entry. */
+	unsigned long (*fault_fixup)(unsigned long pc);
+	/* A short text for kernel stack pointer owner: see bh_task_view. */
+	const struct bh_task_layout *task_layout;
+};
+
+/*
+ * Where the host finds a task's identity, so that a debugger can list tasks from outside: offsets
+ * in bytes into struct task_struct, and the addresses of the anchors. Filled by the image from the
+ * kernel's own headers (offsetof), so that it is right for any kernel version.
+ */
+struct bh_task_layout {
+	unsigned long current_task;   /* address of the variable holding the running task_struct * */
+	unsigned long init_task;      /* address of init_task (pid 0) */
+	unsigned int tasks;           /* struct list_head tasks: all processes */
+	unsigned int thread_group;    /* list of a process's threads (signal->thread_head / thread_node) */
+	unsigned int pid, tgid, comm, stack, state, mm;
+	unsigned int thread_sp;       /* saved kernel stack pointer of a task that isn't running */
+	unsigned int thread_host;     /* the host's per-task pointer (posix/) */
+	/* At a saved thread_sp lie, upwards: the callee-saved registers in the order r15, r14, r13,
+	 * r12, rbx, rbp, then the resume address. */
+};
+
+struct bh_boot {
+	unsigned int abi_version;     /* BH_HOST_ABI_VERSION; the image refuses another */
+	unsigned int node_id;
+	void *host;                   /* instance argument of every host operation */
+	const struct bh_host_ops *host_ops;
+	struct bh_image_ops image_ops; /* filled by the image */
+	unsigned long ram_base;       /* address at which the image is mapped; RAM starts here */
+	unsigned long ram_size;       /* bytes, image included */
+	unsigned long image_size;     /* bytes of RAM that the mapped image covers, page-aligned */
+	const char *command_line;
+	const char *hostname;
+	volatile unsigned long pending; /* BH_IRQ_*; set by the host, cleared by the image */
+	unsigned int device_count;
+	struct bh_netdev devices[BH_MAX_DEVICES];
+};
+
+/* Called once on the node's boot stack; never returns (the boot context becomes the idle task). */
+typedef void (*bh_image_entry_fn)(struct bh_boot *boot);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The event: the unit in which a run is numbered, recorded, compared and sought. Events are
+ * numbered from 1 in the order in which they happen; the order is the same in every run with equal
+ * inputs. Written by simulator/, stored by traces/, shown by cli/ and the gdb plugin.
+ */
+#ifndef BH_COMMON_EVENT_H
+#define BH_COMMON_EVENT_H
+
+#include <stdint.h>
+
+/* Values are part of the trace format (traces/FORMAT.md): append only. */
+enum bh_event_kind {
+	BH_EVENT_BOOT = 1, /* a node's kernel is entered for the first time */
+	BH_EVENT_TIMER,    /* a node's clock event device fires */
+	BH_EVENT_RX,       /* a frame arrives at a device; cause: the TX */
+	BH_EVENT_TX,       /* a node puts a frame on a link; happens inside the event that caused it */
+	BH_EVENT_LOST,     /* a link dropped the frame of `cause` (loss, full queue, link down) */
+	BH_EVENT_SPAWN,    /* a program is started; value: its number in the scenario's order */
+	BH_EVENT_EXEC,     /* a task executed a program; value: pid, hash: of the path and argv */
+	BH_EVENT_EXIT,     /* a process ended; value: pid << 32 | wait status */
+	BH_EVENT_OUTPUT,   /* a process wrote to stdout or stderr; value: pid << 32 | fd, hash: bytes */
+	BH_EVENT_CONSOLE,  /* the kernel printed; hash: of the text */
+	BH_EVENT_HALT,     /* a node halted or panicked; value: 1 for a panic */
+	BH_EVENT_STOP,     /* the run ends: always the last event */
+	BH_EVENT_KIND_COUNT,
+};
+
+#define BH_NO_NODE   UINT32_MAX
+#define BH_NO_DEVICE UINT32_MAX
+
+struct bh_event {
+	uint64_t event;    /* sequence number, from 1 */
+	uint64_t vtime_ns; /* virtual time since the start of the run */
+	uint64_t cause;    /* the event that scheduled or contained this one; 0: the scenario */
+	uint64_t packet;   /* packet id: the number of the packet's first TX event; 0: no packet */
+	uint64_t value;    /* by kind, see above; else 0 */
+	uint64_t hash;     /* XXH3-64 of the frame, output or text; else 0 */
+	uint32_t node;     /* node id, or BH_NO_NODE */
+	uint32_t device;   /* device index on the node for RX, TX, LOST; else BH_NO_DEVICE */
+	uint32_t hop;      /* how many links the packet has crossed: 0 for its first TX */
+	uint32_t length;   /* bytes of the frame, output or text; else 0 */
+	uint8_t kind;      /* enum bh_event_kind */
+};
+
+/* "rx", "tx", …; NULL for a number that is no kind. */
+const char *bh_event_kind_name(unsigned int kind);
+
+/* The rolling digest: state to hash one more event into. Starts at 0. */
+uint64_t bh_event_digest(uint64_t digest, const struct bh_event *event);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The replay engine: runs a trace again in a confined child under ptrace and moves through it in
+ * both directions. It knows nothing of gdb; replayer/gdb_server.c speaks the remote protocol on
+ * top of it, tests drive it directly.
+ *
+ * A position is (event, tick, instruction): the newest event, function entries in kernel images
+ * since it (the one-NOP entries of -fpatchable-function-entry, counted when the NOP is executed),
+ * instructions executed since the last of these. Positions are totally ordered and the same in
+ * every replay of the trace.
+ *
+ * A thread is a context of the simulated world: thread 1 is the simulator itself ("backhop"), and
+ * every kernel task of a node (idle task, kernel thread, program thread) is one, named
+ * "node/comm". Going back past a task's creation makes its thread vanish.
+ */
+#ifndef BH_REPLAYER_ENGINE_H
+#define BH_REPLAYER_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/user.h>
+
+#include "common/error.h"
+#include "traces/trace.h"
+
+struct bh_replay;
+
+struct bh_position {
+	uint64_t event, tick, instruction;
+};
+
+enum bh_direction { BH_FORWARD, BH_BACKWARD };
+
+enum bh_stop_reason {
+	BH_STOP_STEP,       /* one instruction done */
+	BH_STOP_BREAKPOINT, /* at a breakpoint whose condition holds; pc is its address */
+	BH_STOP_WATCHPOINT, /* address is in stop.address; backwards: before the write */
+	BH_STOP_GOTO,       /* a seek arrived */
+	BH_STOP_BEGIN,      /* start of the recorded history */
+	BH_STOP_END,        /* end of the recorded history */
+	BH_STOP_SIGNAL,     /* the replayed process got a fatal signal: stop.signal */
+	BH_STOP_INTERRUPT,  /* the caller's poll function asked to stop */
+	BH_STOP_DIVERGED,   /* the replay differs from the trace: bh_replay_divergence() */
+};
+
+struct bh_stop {
+	enum bh_stop_reason reason;
+	uint64_t thread;    /* thread that has the CPU */
+	uint64_t address;   /* breakpoint or watched address */
+	int signal;
+};
+
+struct bh_replay_thread {
+	uint64_t id;        /* 1, or (node + 1) << 24 | pid + 1: stable over the whole trace */
+	uint32_t node;      /* BH_NO_NODE for thread 1 */
+	int pid;
+	char name[64];      /* "r1/ping-3" style: node name, slash, comm, '-', pid */
+	int is_running;     /* has the CPU now */
+};
+
+struct bh_replay_image {
+	uint32_t node;
+	uint64_t base, size;         /* mapped addresses */
+	uint64_t dynamic;            /* l_ld for the library list */
+	const char *path;            /* kernel image, or program/library file */
+	const char *build_id;        /* hex, or NULL */
+	int is_kernel;
+};
+
+/* Starts the replay, stopped at event 1 (BH_STOP_BEGIN position). find_kernel as in sim.h. */
+struct bh_error *bh_replay_create(const struct bh_trace *trace,
+				  struct bh_error *(*find_kernel)(void *arg, const char *version,
+								  char **path_ret),
+				  void *find_kernel_arg, struct bh_replay **replay_ret);
+/* Kills the tracee and every checkpoint. */
+void bh_replay_destroy(struct bh_replay *replay);
+
+/* Called from time to time during long searches; non-zero means stop (BH_STOP_INTERRUPT). */
+void bh_replay_set_poll(struct bh_replay *replay, int (*poll)(void *arg), void *arg);
+
+struct bh_position bh_replay_position(const struct bh_replay *replay);
+uint64_t bh_replay_vtime_ns(const struct bh_replay *replay);
+uint32_t bh_replay_node(const struct bh_replay *replay);   /* node that has the CPU */
+uint64_t bh_replay_packet(const struct bh_replay *replay);
+uint64_t bh_replay_thread(const struct bh_replay *replay); /* thread that has the CPU */
+/* Hash of the registers and all node and program memory: equal at equal positions. */
+struct bh_error *bh_replay_state_digest(struct bh_replay *replay, uint64_t *digest_ret);
+
+struct bh_error *bh_replay_seek(struct bh_replay *replay, struct bh_position position,
+				struct bh_stop *stop_ret);
+/* One instruction of thread (0: the one that has the CPU), in either direction. If the thread gives
+ * up the CPU in it, the step ends when the thread has the CPU again; other threads' breakpoints
+ * met meanwhile do stop it. */
+struct bh_error *bh_replay_step(struct bh_replay *replay, uint64_t thread,
+				enum bh_direction direction, struct bh_stop *stop_ret);
+/* To the next stop in either direction. Never reports the position it starts from. */
+struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction direction,
+				    struct bh_stop *stop_ret);
+
+/* A condition is asked at each hit; non-zero: stop. It may read registers and memory. */
+typedef int (*bh_replay_condition)(void *arg, struct bh_replay *replay);
+/* Planted at address only, so only in that node's image. Same address twice: replaces the condition. */
+struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t address,
+					     bh_replay_condition condition, void *arg);
+void bh_replay_breakpoint_remove(struct bh_replay *replay, uint64_t address);
+enum bh_watch_kind { BH_WATCH_WRITE, BH_WATCH_READ, BH_WATCH_ACCESS };
+struct bh_error *bh_replay_watch_insert(struct bh_replay *replay, uint64_t address, size_t length,
+					enum bh_watch_kind kind);
+void bh_replay_watch_remove(struct bh_replay *replay, uint64_t address, size_t length,
+			    enum bh_watch_kind kind);
+
+/* Memory as the program sees it: planted breakpoints and patched entries are hidden. Returns the
+ * number of bytes read from the start of the range. */
+size_t bh_replay_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length);
+/* Registers of a thread; for one without the CPU those saved at its switch (callee-saved, rsp, rip;
+ * the rest 0). */
+struct bh_error *bh_replay_registers(struct bh_replay *replay, uint64_t thread,
+				     struct user_regs_struct *registers_ret);
+/* xmm0-15, mxcsr and x87 of the thread that has the CPU. */
+struct bh_error *bh_replay_fp_registers(struct bh_replay *replay,
+					struct user_fpregs_struct *registers_ret);
+
+/* Arrays valid until the next move or call of the same function. */
+struct bh_error *bh_replay_threads(struct bh_replay *replay,
+				   const struct bh_replay_thread **threads_ret, size_t *count_ret);
+struct bh_error *bh_replay_images(struct bh_replay *replay,
+				  const struct bh_replay_image **images_ret, size_t *count_ret);
+
+const struct bh_trace *bh_replay_trace(const struct bh_replay *replay);
+/* One sentence with event, node and field; NULL while the replay agrees with the trace. */
+const char *bh_replay_divergence(const struct bh_replay *replay);
+
+/* --- without a debugger --- */
+
+struct bh_divergence {
+	uint64_t event;
+	uint32_t node;
+	const char *field; /* a field of struct bh_event, or "input" */
+	char recorded[128], replayed[128];
+};
+
+/* Runs the whole trace again (confined, not traced) and compares every event. found_ret is 0 when
+ * they are the same. plant_event != 0 plants a fault for tests: flips a byte of that TX's frame. */
+struct bh_error *bh_verify(const struct bh_trace *trace,
+			   struct bh_error *(*find_kernel)(void *arg, const char *version,
+							   char **path_ret),
+			   void *find_kernel_arg, uint64_t plant_event, int *found_ret,
+			   struct bh_divergence *divergence_ret);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A run: nodes, links and the event queue under one virtual clock. Driven by recorder/, replayer/
+ * and `backhop run`; they differ only in the observer and the inputs they hand in.
+ */
+#ifndef BH_SIMULATOR_SIM_H
+#define BH_SIMULATOR_SIM_H
+
+#include "common/error.h"
+#include "common/event.h"
+#include "simulator/gate.h"
+#include "simulator/scenario.h"
+
+struct bh_sim;
+struct bh_inputs;
+
+/* Hears of everything that happens; callbacks may be NULL. They may run on a kernel task's stack
+ * inside a node: shallow, no blocking, no file output except in `between`. */
+struct bh_sim_observer {
+	void *arg;
+	/* An event begins; the digest in bh_gate already includes it. */
+	void (*event)(void *arg, const struct bh_event *event);
+	/* The frame of a TX event, before it goes on the wire (valid during the call). The observer
+	 * of a test may change bytes (a planted fault); then the hash in the event is of the result. */
+	void (*frame)(void *arg, const struct bh_event *event, void *data, size_t length);
+	/* Bytes for files-<node>/<path>, appended ("var/log/kern.log", "var/log/3/stdout"). */
+	void (*output)(void *arg, uint32_t node, const char *path, const void *data, size_t length);
+	/* Called on the simulator's own stack between two events: the place to flush. Returning
+	 * non-zero ends the run (interrupted). */
+	int (*between)(void *arg);
+};
+
+struct bh_sim_config {
+	const struct bh_scenario *scenario;
+	struct bh_inputs *inputs;
+	/* Path of the kernel image for a version ("6.1" -> ".../image"); the result is copied. */
+	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
+	void *find_kernel_arg;
+	struct bh_sim_observer observer;
+};
+
+struct bh_process_result {
+	uint32_t node;
+	int pid;            /* 0: never started */
+	char *path;         /* argv[0] */
+	char *command;      /* argv joined by blanks */
+	int ended;
+	int exit_status;    /* valid if ended and signal == 0 */
+	int signal;         /* 0: not killed by one */
+	uint64_t start_ns, end_ns;
+};
+
+struct bh_failure {
+	char *what;         /* "exit", "setup", "panic", "bug", "missing program", … */
+	uint32_t node;      /* or BH_NO_NODE */
+	uint64_t vtime_ns;
+	uint64_t event;     /* the event to go to */
+	char *detail;       /* one sentence */
+};
+
+struct bh_sim_result {
+	uint64_t events, frames, virtual_ns, digest;
+	uint64_t *node_digests; /* one per node: the events of that node only */
+	double boot_s;          /* host seconds until all nodes idled once; for print only */
+	struct bh_process_result *processes;
+	size_t process_count;
+	struct bh_failure *failures; /* none: the run passed */
+	size_t failure_count;
+};
+
+struct bh_error *bh_sim_create(const struct bh_sim_config *config, struct bh_sim **sim_ret);
+/* Runs to the end. The result is valid until bh_sim_destroy(). */
+struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **result_ret);
+void bh_sim_destroy(struct bh_sim *sim);
+
+size_t bh_sim_node_count(const struct bh_sim *sim);
+const char *bh_sim_node_name(const struct bh_sim *sim, uint32_t node);
+/* The node of kernel-lib/node.h, for the replayer: image, task layout, addresses. */
+struct bh_node *bh_sim_node(const struct bh_sim *sim, uint32_t node);
+
+#endif

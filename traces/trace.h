@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Trace files: a run's inputs plus a compact index of its events and their digest. The format is
+ * specified in FORMAT.md, which rules. Written by recorder/, read by replayer/ and cli/.
+ */
+#ifndef BH_TRACES_TRACE_H
+#define BH_TRACES_TRACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/event.h"
+
+/* --- writing --- */
+
+struct bh_trace_writer;
+
+/* What an input is for; values are part of the format. */
+enum bh_trace_input_role {
+	BH_TRACE_SCENARIO = 1, /* contents always stored */
+	BH_TRACE_KERNEL = 2,   /* a kernel image: build-id and hash; name is the version */
+	BH_TRACE_FILE = 3,     /* a host file as in posix/inputs.h */
+};
+
+struct bh_trace_input {
+	uint8_t role;          /* enum bh_trace_input_role */
+	uint8_t kind;          /* enum bh_input_kind of posix/inputs.h for FILE, else 1 */
+	uint8_t was_read;
+	uint16_t mode;
+	uint64_t size, number;
+	uint8_t hash[16];      /* XXH3-128, canonical */
+	const char *name;      /* path, or kernel version */
+	const char *build_id;  /* lower-case hex; NULL if none */
+	const void *text;      /* stored contents: scenario, link target, listing; NULL if none */
+	size_t text_size;
+};
+
+struct bh_trace_start {
+	const char *scenario_name;
+	uint64_t seed;
+	const char *const *node_names;
+	size_t node_count;
+};
+
+/* Creates path (refuses a directory, replaces a file), writes the header. Nothing but bh_trace_write_event
+ * may be called while inside a node; it only appends to memory. */
+struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_start *start,
+					struct bh_trace_writer **writer_ret);
+void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event);
+/* Buffered; copied before return. */
+struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
+				      const struct bh_trace_input *input);
+/* Writes out full chunks, if there are any; call between events. */
+struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer);
+/* Writes the rest, the summary (the JSON object of `record --json`) and the end mark, which makes
+ * the trace complete. */
+struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const char *summary_json,
+					uint64_t digest, const uint64_t *node_digests);
+/* Takes NULL; closes without an end mark if not finished (a truncated but readable trace). */
+void bh_trace_writer_destroy(struct bh_trace_writer *writer);
+
+/* --- reading --- */
+
+struct bh_trace;
+
+/* The whole file is checked on opening: a damaged chunk is an error that names its offset, a
+ * missing end makes the trace truncated, readable up to the last whole chunk. */
+struct bh_error *bh_trace_open(const char *path, struct bh_trace **trace_ret);
+/* The same from memory (copied), so that the reader can be fuzzed. */
+struct bh_error *bh_trace_open_memory(const void *bytes, size_t length, struct bh_trace **trace_ret);
+void bh_trace_close(struct bh_trace *trace);
+
+unsigned int bh_trace_version(const struct bh_trace *trace);
+int bh_trace_is_complete(const struct bh_trace *trace);
+const char *bh_trace_scenario_name(const struct bh_trace *trace);
+uint64_t bh_trace_seed(const struct bh_trace *trace);
+size_t bh_trace_node_count(const struct bh_trace *trace);
+const char *bh_trace_node_name(const struct bh_trace *trace, size_t node);
+size_t bh_trace_input_count(const struct bh_trace *trace);
+const struct bh_trace_input *bh_trace_input(const struct bh_trace *trace, size_t index);
+/* NULL if truncated. */
+const char *bh_trace_summary_json(const struct bh_trace *trace);
+/* Digest at the end; for a truncated trace after its last event. */
+uint64_t bh_trace_digest(const struct bh_trace *trace);
+uint64_t bh_trace_event_count(const struct bh_trace *trace);
+/* Event of this number (from 1). Random access; decodes at most one chunk, the last one decoded is
+ * kept. */
+struct bh_error *bh_trace_event(const struct bh_trace *trace, uint64_t number,
+				struct bh_event *event_ret);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs a trace again: builds the scenario and the recorded inputs from it, refuses if a file or a
+ * kernel image is no longer what was recorded, and drives a bh_sim whose observer compares every
+ * event with the recorded one. Used by verify.c (in a confined child) and by the engine's tracee.
+ *
+ * The host forgets Syscall User Dispatch in a forked child (Linux, Documentation/admin-guide/
+ * syscall-user-dispatch.rst), so call bh_rerun_prepare() in the process that runs, or switch it on
+ * again there; bh_rerun_create() only reads, so it can be called before the fork, and then its
+ * errors reach the user before anything has run.
+ */
+#ifndef BH_REPLAYER_RERUN_H
+#define BH_REPLAYER_RERUN_H
+
+#include "common/error.h"
+#include "replayer/engine.h"
+#include "simulator/sim.h"
+#include "traces/trace.h"
+
+struct bh_rerun;
+
+struct bh_rerun_config {
+	const struct bh_trace *trace; /* must outlive the rerun */
+	/* As in sim.h. */
+	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
+	void *find_kernel_arg;
+	/* Not 0: flips a byte of the frame of this TX event, to test that it is noticed. */
+	uint64_t plant_event;
+	/* Called once, when bh_rerun_report.diverged has just been set; it may be on a kernel task's
+	 * stack inside a node. NULL: the run just ends before the next event of the queue. The
+	 * engine's tracee passes bh_gate_trap(), and its tracer then reads the report. */
+	void (*diverged)(void);
+};
+
+/*
+ * Where a tracer reads how far the rerun got: like bh_gate, at the same address in the tracer and
+ * in every process forked from it, and so are the strings that divergence.field points to.
+ */
+struct bh_rerun_report {
+	volatile uint32_t diverged; /* not 0: divergence is valid */
+	volatile uint32_t finished; /* not 0: the run is over, with or without a divergence */
+	volatile uint64_t events;   /* events seen so far */
+	volatile uint64_t compared; /* events found equal to the recorded ones so far */
+	struct bh_divergence divergence;
+};
+
+extern struct bh_rerun_report bh_rerun_report;
+
+/* Reads scenario and inputs, checks every recorded file and kernel image against its hash. */
+struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret);
+/* Creates the simulation (nodes are mapped, none has run). */
+struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun);
+/* Prepares if that is still to be done, and runs to the end, to the first divergence or, if the
+ * trace is truncated, to its last event. A divergence is no error: it is in bh_rerun_report. */
+struct bh_error *bh_rerun_run(struct bh_rerun *rerun);
+void bh_rerun_destroy(struct bh_rerun *rerun);
+
+/* NULL before bh_rerun_prepare(). */
+struct bh_sim *bh_rerun_sim(const struct bh_rerun *rerun);
+
+#endif

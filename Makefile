@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Builds, tests and installs Backhop. `make help` lists the targets.
+#
+# What lands where, and where the program looks for it (first the build folder, then the installed
+# place, both relative to its own executable):
+#
+#   $(BUILD)/backhop                        $(PREFIX)/bin/backhop
+#   $(BUILD)/kernel-VERSION/image[.debug]   $(PREFIX)/lib/backhop/kernel-VERSION/image[.debug]
+#   $(BUILD)/gdb-plugin/                    $(PREFIX)/lib/backhop/gdb-plugin/
+#
+# While several people work in one checkout: `make BUILD=/tmp/mine backhop` builds elsewhere, and
+# `make LAYERS='common traces' unit-trace` builds and runs one unit test with only these layers.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+KERNELS ?= 6.1
+JOBS    ?= $(shell nproc)
+
+CC     = gcc
+LAYERS = common kernel-lib posix simulator traces recorder replayer
+
+# One range of host code may make system calls (Syscall User Dispatch takes exactly one), so the
+# program is static, and it is built without AVX, shadow stacks or omitted frame pointers, so that
+# entering it from a program's system call is cheap and backtraces run through it.
+CFLAGS   = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter $(EXTRA_CFLAGS)
+CFLAGS  += -fPIE -fno-omit-frame-pointer -mno-avx -fcf-protection=none
+CPPFLAGS = -I. -Iinclude -D_GNU_SOURCE
+LDFLAGS  = -static-pie -Wl,-z,noexecstack
+LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -ldw -lelf -llzma -lbz2 -lz -lzstd -lseccomp
+
+LAYER_SOURCES = $(foreach layer,$(LAYERS),$(wildcard $(layer)/*.c $(layer)/*.S))
+CLI_SOURCES   = $(wildcard cli/*.c cli/*.S)
+UNIT_SOURCES  = $(wildcard tests/unit/test_*.c)
+object        = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(1)))
+LAYER_OBJECTS = $(call object,$(LAYER_SOURCES))
+CLI_OBJECTS   = $(call object,$(CLI_SOURCES))
+UNIT_TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+# Programs that tests and benchmarks run on a node: ordinary dynamic executables.
+NODE_PROGRAMS = $(patsubst tests/programs/%.c,$(BUILD)/programs/%,$(wildcard tests/programs/*.c))
+KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNELS))
+
+.DEFAULT_GOAL = all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all backhop kernels deps demo test unit lint bench install clean help FORCE
+
+all: backhop kernels $(BUILD)/gdb-plugin ## the program, the kernel images and the gdb plugin
+
+backhop: $(BUILD)/backhop ## the program alone
+
+$(BUILD)/backhop: $(CLI_OBJECTS) $(LAYER_OBJECTS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/obj/%.o: %
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+kernels: $(KERNEL_DIRS)
+
+# build.sh knows what an image depends on: it takes the image from its cache (named by the hash of
+# all its inputs) or builds it there, and prints the folder. Asking costs well under a second.
+$(BUILD)/kernel-%: FORCE
+	@folder=$$(env -u MAKEFLAGS -u MAKELEVEL kernel-lib/build.sh $*) && mkdir -p $@ && \
+	for file in image image.debug; do ln -sfn "$$folder/$$file" $@/$$file; done
+
+$(BUILD)/gdb-plugin: FORCE
+	@mkdir -p $(BUILD)
+	@ln -sfn $(abspath gdb-plugin) $@
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.c.o $(LAYER_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+unit: $(UNIT_TESTS)
+
+unit-%: $(BUILD)/unit/test_%
+	$<
+
+$(BUILD)/programs/%: tests/programs/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -o $@ $<
+
+deps: ## installs the Debian packages that are missing
+	@scripts/install-deps
+
+demo: deps ## records a failing ping, then walks back from the loss to its sender in gdb
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@scripts/demo $(BUILD)
+
+test: deps ## builds all and runs every test
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS)
+	@BUILD=$(BUILD) tests/run $(TESTS)
+
+lint: deps ## format, include direction, warnings, shell and Python checks, hygiene
+	@scripts/lint
+
+bench: deps ## every benchmark, one JSON object a line
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@BUILD=$(BUILD) bench/run all
+
+LIBDIR = $(DESTDIR)$(PREFIX)/lib/backhop
+SHARE  = $(DESTDIR)$(PREFIX)/share
+
+install: all ## installs under PREFIX (default /usr/local), below DESTDIR
+	install -D -m 755 $(BUILD)/backhop $(DESTDIR)$(PREFIX)/bin/backhop
+	for version in $(KERNELS); do for file in image image.debug; do \
+		install -D -m 644 $(BUILD)/kernel-$$version/$$file $(LIBDIR)/kernel-$$version/$$file \
+		|| exit 1; done; done
+	cd gdb-plugin && find . -name '*.py' -exec install -D -m 644 {} $(abspath $(LIBDIR))/gdb-plugin/{} \;
+	for page in docs/man/*.1; do install -D -m 644 $$page $(SHARE)/man/man1/$${page##*/} || exit 1; done
+	install -D -m 644 completion/backhop.bash $(SHARE)/bash-completion/completions/backhop
+	install -D -m 644 docs/scenario.schema.json $(SHARE)/backhop/scenario.schema.json
+
+clean: ## removes the build folder; kernel images stay in their cache
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+FORCE:
+
+-include $(LAYER_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(patsubst %,$(BUILD)/obj/%.d,$(UNIT_SOURCES))

@@ -3,12 +3,13 @@
 #include "common/event.h"
 
 #include <stddef.h>
-#include <xxhash.h>
+
+#include "common/hash.h"
 
 static const char *const kind_names[BH_EVENT_KIND_COUNT] = {
-	[BH_EVENT_BOOT] = "boot",     [BH_EVENT_TIMER] = "timer",   [BH_EVENT_RX] = "rx",
-	[BH_EVENT_TX] = "tx",         [BH_EVENT_LOST] = "lost",     [BH_EVENT_SPAWN] = "spawn",
-	[BH_EVENT_EXEC] = "exec",     [BH_EVENT_EXIT] = "exit",     [BH_EVENT_OUTPUT] = "output",
+	[BH_EVENT_BOOT] = "boot",	[BH_EVENT_TIMER] = "timer", [BH_EVENT_RX] = "rx",
+	[BH_EVENT_TX] = "tx",		[BH_EVENT_LOST] = "lost",   [BH_EVENT_SPAWN] = "spawn",
+	[BH_EVENT_EXEC] = "exec",	[BH_EVENT_EXIT] = "exit",   [BH_EVENT_OUTPUT] = "output",
 	[BH_EVENT_CONSOLE] = "console", [BH_EVENT_HALT] = "halt",   [BH_EVENT_STOP] = "stop",
 };
 
@@ -20,9 +21,9 @@ const char *bh_event_kind_name(unsigned int kind)
 uint64_t bh_event_digest(uint64_t digest, const struct bh_event *event)
 {
 	/* Every field, widened, so that no padding byte takes part. */
-	const uint64_t words[] = {digest,       event->event,  event->vtime_ns, event->cause,
-				  event->packet, event->value, event->hash,     event->node,
-				  event->device, event->hop,   event->length,   event->kind};
+	const uint64_t words[] = {digest,	 event->event, event->vtime_ns, event->cause,
+				  event->packet, event->value, event->hash,	event->node,
+				  event->device, event->hop,   event->length,	event->kind};
 
-	return XXH3_64bits(words, sizeof(words));
+	return bh_hash64(words, sizeof(words));
 }

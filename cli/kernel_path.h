@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a kernel image of a version is: $BACKHOP_KERNEL_DIR/kernel-VERSION/image, then beside the
+ * executable (the build folder), then PREFIX/lib/backhop. Used by every command that runs nodes.
+ */
+#ifndef BH_CLI_KERNEL_PATH_H
+#define BH_CLI_KERNEL_PATH_H
+
+#include "common/error.h"
+
+/* For bh_sim_config.find_kernel; arg is not used. The caller frees *path_ret. A version that isn't
+ * built is BH_ERR_MACHINE with the command that builds it. */
+struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret);
+
+/* The same for any file beside the executable or in PREFIX/lib/backhop ("gdb-plugin"); NULL if it
+ * isn't there. The caller frees it. */
+char *bh_find_installed(const char *name);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The glue layer: unmodified Linux programs as processes of a node. Their memory is posix/'s, their
+ * system calls are caught and handed to their node's kernel, the files they see are the host's as
+ * posix/inputs.h remembers them.
+ *
+ * simulator/ creates one struct bh_posix for a run and one struct bh_posix_node for each node,
+ * before the node boots. The replayer uses the second half of this file: what a debugger needs to
+ * know of programs, readable from another process too.
+ */
+#ifndef BH_POSIX_POSIX_H
+#define BH_POSIX_POSIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "posix/inputs.h"
+
+struct bh_boot;
+struct bh_posix;
+struct bh_posix_node;
+
+/*
+ * Once per process, before the first node boots, on the thread that runs the simulation: installs
+ * the handlers of SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE on one alternate stack,
+ * makes rdtsc fault outside the simulator and switches Syscall User Dispatch on, with the
+ * simulator's own text as the one range that may call the host. BH_ERR_MACHINE when the host's
+ * kernel or CPU lacks what is needed; the message names it. Calling it again does nothing.
+ *
+ * Handlers of other host signals (SIGINT, …) must be installed with SA_ONSTACK and may only set a
+ * volatile flag: they can run while a program has the CPU, with the program's thread pointer.
+ */
+struct bh_error *bh_posix_process_setup(void);
+
+/*
+ * After fork() the child has no Syscall User Dispatch: this switches on again all that belongs to
+ * the thread. Makes only raw system calls, touches no thread-local data: may be called at any
+ * moment, on any stack of 1 KiB, also by a tracer that injects the call. Does nothing before
+ * bh_posix_process_setup().
+ */
+void bh_posix_after_fork(void);
+
+/* What a node's programs do. They run on a kernel task's stack: shallow, no file output. Any may
+ * be NULL. arg is the one given to bh_posix_node_create(). */
+struct bh_posix_callbacks {
+	/* pid wrote to standard output (fd 1) or error (fd 2); data is valid during the call. */
+	void (*output)(void *arg, int pid, int fd, const void *data, size_t length);
+	/* pid runs another program from now on. argv: the arguments, each ending in NUL. */
+	void (*exec)(void *arg, int pid, const char *path, const char *argv, size_t argv_size);
+	/* The process (all its threads) ended; wait_status is what wait() gives its parent. */
+	void (*exit)(void *arg, int pid, int wait_status);
+	/* One line without newline for the log of pid: refused system calls and the like. */
+	void (*log)(void *arg, int pid, const char *text);
+};
+
+/* inputs must outlive the result. seed is the run's. */
+struct bh_error *bh_posix_create(struct bh_inputs *inputs, uint64_t seed,
+				 struct bh_posix **posix_ret);
+/* Also destroys the nodes; their kernels must not run again. Takes NULL. */
+void bh_posix_destroy(struct bh_posix *posix);
+
+/*
+ * Fills boot->user_host and boot->user_ops; call it before the node is entered. boot->ram_base and
+ * ram_size must be valid by then, or set before the first program starts. boot, callbacks and
+ * hostname's bytes are kept: boot by reference, the others copied.
+ */
+struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
+				      const char *hostname, struct bh_boot *boot,
+				      const struct bh_posix_callbacks *callbacks, void *arg,
+				      struct bh_posix_node **node_ret);
+/* Gives the memory of the node's programs back; the node must not run again. Takes NULL. */
+void bh_posix_node_destroy(struct bh_posix_node *node);
+
+/* A file that the node shows instead of the host's (contents copied), or a directory when data is
+ * NULL. path is absolute. Directories above it are shown too, even if the host lacks them. */
+struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *path,
+					const void *data, size_t size);
+
+/* --- addresses of programs --- */
+
+/* Every process has an arena of 1 GiB; those of a node lie together. */
+#define BH_ARENA_BASE     0x100000000000ull /* 16 TiB */
+#define BH_ARENA_SIZE     0x40000000ull
+#define BH_ARENA_PER_NODE 64
+#define BH_ARENA_END      0x7f0000000000ull /* no arena lies above */
+/* Programs that aren't position-independent run here, one at a time; the others' are put aside. */
+#define BH_FIXED_BASE     0x10000ull
+#define BH_FIXED_END      0x10000000ull
+
+static inline int bh_posix_is_program_address(uint64_t address)
+{
+	return (address >= BH_ARENA_BASE && address < BH_ARENA_END) ||
+	       (address >= BH_FIXED_BASE && address < BH_FIXED_END);
+}
+
+/* --- what a debugger reads --- */
+
+/*
+ * A task's record in the host: the image keeps a pointer to one per task that runs a program
+ * (bh_task_layout.thread_host; NULL for kernel threads). It begins with this view.
+ */
+struct bh_task_view {
+	/* The program's registers while it is in the kernel: BH_USER_REGS_WORDS words in the order
+	 * of struct user_regs_struct from r15 to ss, at the top of the task's kernel stack. */
+	uint64_t *regs;
+	uint64_t fs_base, gs_base; /* the program's, while it is in the kernel */
+	void *xsave;               /* the program's FP state, standard XSAVE format */
+	uint64_t is_in_program;    /* 1: the program has the CPU (regs, … are then out of date) */
+	uint64_t node;             /* node id */
+};
+#define BH_USER_REGS_WORDS 21
+
+/* A mapped program or library. Fixed size, so that it can be read from another process. */
+struct bh_posix_image {
+	uint32_t node;
+	int32_t pid;           /* process (thread group) */
+	uint64_t base;         /* address of the file's first byte: the load bias of a PIE */
+	uint64_t size;         /* up to the end of its last segment */
+	uint64_t bias;         /* to add to the addresses in the file; 0 for a fixed one */
+	uint64_t dynamic;      /* address of its dynamic section (l_ld), 0 if static */
+	char path[232];        /* in the node's root; NUL-terminated, cut if longer */
+};
+
+/*
+ * All images of all nodes: the one thing of posix/ that a tracer finds by address. It has the same
+ * address in the tracee as in a tracer that forked it. images points to count records.
+ */
+struct bh_posix_image_table {
+	volatile uint64_t count;
+	struct bh_posix_image *volatile images;
+	volatile uint64_t generation; /* changes with every change of the list */
+};
+extern struct bh_posix_image_table bh_posix_images;
+
+/* Copies length bytes at address; 0 or -1. */
+typedef int (*bh_posix_read_fn)(void *arg, uint64_t address, void *bytes_ret, size_t length);
+
+/*
+ * Lists the images through read (of a tracee), or of this process when read is NULL: sorted by
+ * node, pid, base. The caller frees the array.
+ */
+struct bh_error *bh_posix_image_list(bh_posix_read_fn read, void *arg,
+				     struct bh_posix_image **images_ret, size_t *count_ret);
+
+#endif

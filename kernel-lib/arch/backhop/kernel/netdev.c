@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The network devices of a node, one for each link end that the host configured. Received frames
+ * are taken from the host in NAPI polls; sent frames are whole and finished (no offloads), so what
+ * is on the wire is what a capture on a real link would show.
+ *
+ * Every frame carries a number, its lineage: stamped on the socket buffer when it is received, read
+ * off the buffer when it is sent. Generic code hands the field on through clones, copies, tunnels
+ * and segmentation, and stamps what a task sends by itself with current->kcov_handle.
+ */
+#include <linux/etherdevice.h>
+#include <linux/ethtool.h>
+#include <linux/init.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <asm/setup.h>
+
+struct bh_port {
+	struct net_device *dev;
+	unsigned int index; /* into bh_boot.devices */
+};
+
+static struct net_device *ports[BH_MAX_DEVICES];
+static unsigned int port_count;
+
+/* One NAPI context takes the frames of all devices: the host has one queue for a node. */
+static struct net_device napi_owner;
+static struct napi_struct napi;
+
+static void port_receive(const struct bh_rx_frame *frame)
+{
+	struct net_device *dev = frame->device < port_count ? ports[frame->device] : NULL;
+	struct sk_buff *skb;
+
+	if (!dev || !netif_running(dev) || frame->len < ETH_HLEN)
+		goto drop;
+	skb = napi_alloc_skb(&napi, frame->len);
+	if (!skb)
+		goto drop;
+	skb_put_data(skb, frame->data, frame->len);
+	skb_set_kcov_handle(skb, frame->packet);
+	skb->protocol = eth_type_trans(skb, dev);
+	dev_sw_netstats_rx_add(dev, frame->len);
+	netif_receive_skb(skb);
+	return;
+drop:
+	if (dev)
+		dev->stats.rx_dropped++;
+}
+
+static int port_poll(struct napi_struct *context, int budget)
+{
+	const struct bh_host_ops *ops = bh_boot->host_ops;
+	struct bh_rx_frame frame;
+	int done = 0;
+
+	while (done < budget && ops->frame_receive(bh_boot->host, &frame)) {
+		port_receive(&frame);
+		done++;
+	}
+	if (done < budget)
+		napi_complete_done(context, done);
+	return done;
+}
+
+static netdev_tx_t port_transmit(struct sk_buff *skb, struct net_device *dev)
+{
+	const struct bh_port *port = netdev_priv(dev);
+	const struct bh_netdev *config = &bh_boot->devices[port->index];
+
+	/* No scatter-gather is advertised, so generic code has already linearised the buffer. */
+	if (skb_linearize(skb)) {
+		dev->stats.tx_dropped++;
+		goto out;
+	}
+	skb_tx_timestamp(skb);
+	bh_boot->host_ops->frame_transmit(bh_boot->host, port->index, skb->data, skb->len,
+					  skb_get_kcov_handle(skb));
+	dev_sw_netstats_tx_add(dev, 1, skb->len);
+	if (config->transmit_full)
+		netif_stop_queue(dev);
+out:
+	dev_consume_skb_any(skb);
+	return NETDEV_TX_OK;
+}
+
+/* Carrier and queue state follow what the host wrote into the device's record. */
+static void port_update(struct net_device *dev, const struct bh_netdev *config)
+{
+	if (config->carrier && !netif_carrier_ok(dev))
+		netif_carrier_on(dev);
+	else if (!config->carrier && netif_carrier_ok(dev))
+		netif_carrier_off(dev);
+	if (!config->transmit_full && netif_running(dev) && netif_queue_stopped(dev))
+		netif_wake_queue(dev);
+}
+
+void bh_netdev_interrupt(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < port_count; i++)
+		if (ports[i])
+			port_update(ports[i], &bh_boot->devices[i]);
+	napi_schedule(&napi);
+}
+
+static int port_open(struct net_device *dev)
+{
+	const struct bh_port *port = netdev_priv(dev);
+
+	if (bh_boot->devices[port->index].transmit_full)
+		netif_stop_queue(dev);
+	else
+		netif_start_queue(dev);
+	return 0;
+}
+
+static int port_stop(struct net_device *dev)
+{
+	netif_stop_queue(dev);
+	return 0;
+}
+
+static int port_init(struct net_device *dev)
+{
+	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
+	return dev->tstats ? 0 : -ENOMEM;
+}
+
+static void port_uninit(struct net_device *dev)
+{
+	free_percpu(dev->tstats);
+}
+
+static void port_get_stats(struct net_device *dev, struct rtnl_link_stats64 *stats)
+{
+	netdev_stats_to_stats64(stats, &dev->stats);
+	dev_fetch_sw_netstats(stats, dev->tstats);
+}
+
+static const struct net_device_ops port_ops = {
+	.ndo_init = port_init,
+	.ndo_uninit = port_uninit,
+	.ndo_open = port_open,
+	.ndo_stop = port_stop,
+	.ndo_start_xmit = port_transmit,
+	.ndo_get_stats64 = port_get_stats,
+	.ndo_set_mac_address = eth_mac_addr,
+	.ndo_validate_addr = eth_validate_addr,
+};
+
+static void port_get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)
+{
+	strscpy(info->driver, "backhop", sizeof(info->driver));
+}
+
+static const struct ethtool_ops port_ethtool_ops = {
+	.get_drvinfo = port_get_drvinfo,
+	.get_link = ethtool_op_get_link,
+	.get_ts_info = ethtool_op_get_ts_info,
+};
+
+static int __init port_create(unsigned int index)
+{
+	const struct bh_netdev *config = &bh_boot->devices[index];
+	struct net_device *dev;
+	struct bh_port *port;
+	int ret;
+
+	dev = alloc_etherdev(sizeof(*port));
+	if (!dev)
+		return -ENOMEM;
+	port = netdev_priv(dev);
+	port->dev = dev;
+	port->index = index;
+	strscpy(dev->name, config->name, sizeof(dev->name));
+	eth_hw_addr_set(dev, config->mac);
+	dev->netdev_ops = &port_ops;
+	dev->ethtool_ops = &port_ethtool_ops;
+	dev->min_mtu = ETH_MIN_MTU;
+	dev->max_mtu = ETH_MAX_MTU - ETH_HLEN;
+	dev->mtu = config->mtu ? config->mtu : ETH_DATA_LEN;
+	ret = register_netdev(dev);
+	if (ret) {
+		free_netdev(dev);
+		return ret;
+	}
+	if (!config->carrier)
+		netif_carrier_off(dev);
+	ports[index] = dev;
+	return 0;
+}
+
+/* Before the initcalls of tunnels and virtual devices, so that the first device is number 2. */
+static int __init ports_create(void)
+{
+	unsigned int i;
+	int ret;
+
+	port_count = min_t(unsigned int, bh_boot->device_count, BH_MAX_DEVICES);
+	init_dummy_netdev(&napi_owner);
+	netif_napi_add(&napi_owner, &napi, port_poll);
+	napi_enable(&napi);
+	for (i = 0; i < port_count; i++) {
+		ret = port_create(i);
+		if (ret)
+			pr_err("backhop: device %s: error %d\n", bh_boot->devices[i].name, ret);
+	}
+	return 0;
+}
+device_initcall(ports_create);

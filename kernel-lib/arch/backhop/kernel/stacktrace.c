@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Stack traces in the kernel log, by frame pointers within one kernel stack. */
+#include <linux/kallsyms.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/sched/debug.h>
+#include <linux/sched/task_stack.h>
+#include <linux/stacktrace.h>
+#include <asm/processor.h>
+
+void arch_stack_walk(stack_trace_consume_fn consume, void *cookie, struct task_struct *task,
+		     struct pt_regs *regs)
+{
+	unsigned long top, bp;
+
+	if (!task)
+		task = current;
+	top = (unsigned long)task_stack_page(task) + THREAD_SIZE;
+	if (regs) {
+		if (!consume(cookie, regs->ip))
+			return;
+		bp = regs->bp;
+	} else if (task == current) {
+		bp = (unsigned long)__builtin_frame_address(0);
+	} else {
+		/* switch.S: six registers, of which rbp is the last, below the resume address. */
+		bp = ((unsigned long *)task->thread.sp)[5];
+	}
+	while (bp >= (unsigned long)task_stack_page(task) && bp + 16 <= top && !(bp & 7)) {
+		const unsigned long *frame = (const unsigned long *)bp;
+
+		if (!frame[1] || !consume(cookie, frame[1]))
+			return;
+		if (frame[0] <= bp)
+			return;
+		bp = frame[0];
+	}
+}
+
+static bool print_frame(void *cookie, unsigned long pc)
+{
+	const char *level = cookie;
+
+	printk("%s [image+0x%lx] %pS\n", level, pc - PAGE_OFFSET, (void *)pc);
+	return true;
+}
+
+void show_stack(struct task_struct *task, unsigned long *sp, const char *level)
+{
+	printk("%sCall trace:\n", level);
+	arch_stack_walk(print_frame, (void *)level, task, NULL);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Layout of the image. Two segments: what is never written (shared between nodes through the page
+ * cache) and the rest (private to a node). Address 0 is the ELF header, so that the whole image
+ * is the first part of a node's memory; asm/page.h relies on it.
+ */
+#define RUNTIME_DISCARD_EXIT
+
+#include <asm-generic/vmlinux.lds.h>
+#include <asm/cache.h>
+#include <asm/page.h>
+#include <asm/thread_info.h>
+
+OUTPUT_FORMAT("elf64-x86-64")
+OUTPUT_ARCH(i386:x86-64)
+ENTRY(bh_image_entry)
+
+jiffies = jiffies_64;
+
+PHDRS
+{
+	shared PT_LOAD FILEHDR PHDRS FLAGS(5);	/* read, execute */
+	private PT_LOAD FLAGS(6);		/* read, write */
+	dynamic PT_DYNAMIC FLAGS(6);
+	note PT_NOTE FLAGS(4);
+}
+
+SECTIONS
+{
+	bh_image_start = .;
+	. = SIZEOF_HEADERS;
+
+	.dynsym : { *(.dynsym) } :shared
+	.dynstr : { *(.dynstr) }
+	.hash : { *(.hash) }
+	.gnu.hash : { *(.gnu.hash) }
+	.relr.dyn : { *(.relr.dyn) }
+	.rela.dyn : { *(.rela.*) }
+
+	/* Constants without an address in them; the rest of them must be relocated, below. */
+	.rodata.shared : ALIGN(64) {
+		*(.rodata .rodata.* .rodata..*)
+		*(.rodata1)
+	}
+
+	. = ALIGN(PAGE_SIZE);
+	.text : {
+		_stext = .;
+		_text = .;
+		HEAD_TEXT
+		TEXT_TEXT
+		SCHED_TEXT
+		LOCK_TEXT
+#ifdef CPUIDLE_TEXT
+		CPUIDLE_TEXT
+#endif
+		KPROBES_TEXT
+		IRQENTRY_TEXT
+		SOFTIRQENTRY_TEXT
+		_etext = .;
+	}
+	.init.text : {
+		_sinittext = .;
+		INIT_TEXT
+		_einittext = .;
+		*(.exit.text)
+		*(.text.exit)
+	}
+
+	. = ALIGN(PAGE_SIZE);
+	.dynamic : { *(.dynamic) } :private :dynamic
+	RO_DATA(8) :private
+
+	EXCEPTION_TABLE(8)
+
+	_sdata = .;
+	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
+	.data.relative : {
+		*(.data.rel.local* .data.rel.ro* .data.rel*)
+		*(.got .got.plt .igot.plt)
+	}
+	_edata = .;
+
+	. = ALIGN(PAGE_SIZE);
+	__init_begin = .;
+	INIT_DATA_SECTION(16)
+	.exit.data : { EXIT_DATA }
+	PERCPU_SECTION(L1_CACHE_BYTES)
+	. = ALIGN(PAGE_SIZE);
+	__init_end = .;
+
+	BSS_SECTION(PAGE_SIZE, PAGE_SIZE, PAGE_SIZE)
+	. = ALIGN(PAGE_SIZE);
+	_end = .;
+
+	STABS_DEBUG
+	DWARF_DEBUG
+	ELF_DETAILS
+
+	/* Where every function's five bytes of NOP lie: for the post-link step, not for the image. */
+	.backhop.patchable 0 (INFO) : { *(__patchable_function_entries) }
+
+	DISCARDS
+	/DISCARD/ : {
+		*(.eh_frame .eh_frame_hdr .sframe)
+		*(.interp)
+		*(.note.gnu.property)
+	}
+}

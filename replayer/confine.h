@@ -12,8 +12,8 @@
 #include "common/error.h"
 
 struct bh_confine_config {
-	int result_fd;   /* the one descriptor, besides stderr, that may be written to; -1: none */
-	int allow_fork;  /* the engine's checkpoints are forks, made by the tracer in the tracee */
+	int result_fd;	/* the one descriptor, besides stderr, that may be written to; -1: none */
+	int allow_fork; /* the engine's checkpoints are forks, made by the tracer in the tracee */
 };
 
 /* Also sets no-new-privs and gives up core dumps. A denied call returns EPERM to the caller, exec

@@ -26,9 +26,9 @@ struct bh_rerun_config {
 	void *find_kernel_arg;
 	/* Not 0: flips a byte of the frame of this TX event, to test that it is noticed. */
 	uint64_t plant_event;
-	/* Called once, when bh_rerun_report.diverged has just been set; it may be on a kernel task's
-	 * stack inside a node. NULL: the run just ends before the next event of the queue. The
-	 * engine's tracee passes bh_gate_trap(), and its tracer then reads the report. */
+	/* Called once, when bh_rerun_report.diverged has just been set; it may be on a kernel
+	 * task's stack inside a node. NULL: the run just ends before the next event of the queue.
+	 * The engine's tracee passes bh_gate_trap(), and its tracer then reads the report. */
 	void (*diverged)(void);
 };
 

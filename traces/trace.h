@@ -12,6 +12,9 @@
 #include "common/error.h"
 #include "common/event.h"
 
+/* Most events that a chunk holds, and so that bh_trace_decode_chunk() gives. */
+#define BH_TRACE_CHUNK_EVENTS 65536u
+
 /* --- writing --- */
 
 struct bh_trace_writer;
@@ -24,15 +27,15 @@ enum bh_trace_input_role {
 };
 
 struct bh_trace_input {
-	uint8_t role;          /* enum bh_trace_input_role */
-	uint8_t kind;          /* enum bh_input_kind of posix/inputs.h for FILE, else 1 */
+	uint8_t role; /* enum bh_trace_input_role */
+	uint8_t kind; /* enum bh_input_kind of posix/inputs.h for FILE, else 1 */
 	uint8_t was_read;
 	uint16_t mode;
 	uint64_t size, number;
-	uint8_t hash[16];      /* XXH3-128, canonical */
-	const char *name;      /* path, or kernel version */
-	const char *build_id;  /* lower-case hex; NULL if none */
-	const void *text;      /* stored contents: scenario, link target, listing; NULL if none */
+	uint8_t hash[16];     /* XXH3-128, canonical */
+	const char *name;     /* path, or kernel version */
+	const char *build_id; /* lower-case hex; NULL if none */
+	const void *text;     /* stored contents: scenario, link target, listing; NULL if none */
 	size_t text_size;
 };
 
@@ -43,16 +46,20 @@ struct bh_trace_start {
 	size_t node_count;
 };
 
-/* Creates path (refuses a directory, replaces a file), writes the header. Nothing but bh_trace_write_event
- * may be called while inside a node; it only appends to memory. */
+/* Creates path (refuses a directory, replaces a file), writes the header. Nothing but
+ * bh_trace_write_event may be called while inside a node; it only appends to memory. */
 struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_start *start,
 					struct bh_trace_writer **writer_ret);
+/* Events come in order, without gaps; a fault is told by the next flush. */
 void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event);
 /* Buffered; copied before return. */
 struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
 				      const struct bh_trace_input *input);
 /* Writes out full chunks, if there are any; call between events. */
 struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer);
+/* Writes out everything, so that it can be read if the recording is killed now. Leaves no mark in
+ * the bytes of a complete trace (FORMAT.md, section 2), so it may depend on the host's clock. */
+struct bh_error *bh_trace_writer_checkpoint(struct bh_trace_writer *writer);
 /* Writes the rest, the summary (the JSON object of `record --json`) and the end mark, which makes
  * the trace complete. */
 struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const char *summary_json,
@@ -64,11 +71,12 @@ void bh_trace_writer_destroy(struct bh_trace_writer *writer);
 
 struct bh_trace;
 
-/* The whole file is checked on opening: a damaged chunk is an error that names its offset, a
- * missing end makes the trace truncated, readable up to the last whole chunk. */
+/* The whole file is read and checked on opening: a damaged chunk is an error that names its offset,
+ * a missing end makes the trace truncated, readable up to the last whole chunk. */
 struct bh_error *bh_trace_open(const char *path, struct bh_trace **trace_ret);
 /* The same from memory (copied), so that the reader can be fuzzed. */
-struct bh_error *bh_trace_open_memory(const void *bytes, size_t length, struct bh_trace **trace_ret);
+struct bh_error *bh_trace_open_memory(const void *bytes, size_t length,
+				      struct bh_trace **trace_ret);
 void bh_trace_close(struct bh_trace *trace);
 
 unsigned int bh_trace_version(const struct bh_trace *trace);
@@ -83,10 +91,19 @@ const struct bh_trace_input *bh_trace_input(const struct bh_trace *trace, size_t
 const char *bh_trace_summary_json(const struct bh_trace *trace);
 /* Digest at the end; for a truncated trace after its last event. */
 uint64_t bh_trace_digest(const struct bh_trace *trace);
+/* The same over the events of one node. */
+uint64_t bh_trace_node_digest(const struct bh_trace *trace, size_t node);
 uint64_t bh_trace_event_count(const struct bh_trace *trace);
 /* Event of this number (from 1). Random access; decodes at most one chunk, the last one decoded is
  * kept. */
 struct bh_error *bh_trace_event(const struct bh_trace *trace, uint64_t number,
 				struct bh_event *event_ret);
+
+/* Decodes the chunk that holds the event of this number into the caller's array of
+ * BH_TRACE_CHUNK_EVENTS; allocates nothing. */
+struct bh_error *bh_trace_decode_chunk(const struct bh_trace *trace, uint64_t number,
+				       struct bh_event *events_ret, size_t *count_ret);
+/* "scenario", "kernel" or "file"; NULL for a number that is no role. */
+const char *bh_trace_input_role_name(unsigned int role);
 
 #endif

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes traces as FORMAT.md specifies: see trace.h. Called by recorder/. Events are gathered in
+ * memory (a run calls from inside nodes) and go to the file a chunk at a time; a chunk that isn't
+ * full may be written as well, and is replaced when it has grown.
+ */
+#include "traces/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hash.h"
+#include "traces/chunk.h"
+
+/* Events a chunk is filled up to. Less than the format allows: a reader unpacks whole chunks. */
+#define CHUNK_EVENTS 32768u
+/* Raw bytes of input records that are gathered before they become a chunk. */
+#define INPUTS_FULL (256u << 10)
+/* Headers of the record and its section, on top of an input's strings. */
+#define INPUT_ROOM 256u
+
+struct bh_trace_writer {
+	int fd;
+	char *path;
+	int is_regular;	 /* can be cut and positioned; a device like /dev/null can't */
+	uint64_t size;	 /* bytes of the file that stay */
+	int has_partial; /* a chunk that will be replaced lies behind them */
+	size_t node_count;
+
+	struct bh_event *events; /* not yet in a chunk that stays */
+	size_t event_count, event_room;
+	size_t checked_count; /* of these were checked */
+	size_t partial_count; /* of these are in the partial chunk */
+	uint64_t first_event; /* number of events[0] */
+	uint64_t vtime_ns;    /* of the last event checked */
+	int no_memory;
+
+	struct bh_buffer inputs; /* encoded, not yet in a chunk */
+	uint32_t input_count;	 /* records in it */
+	uint64_t inputs_written; /* records in chunks */
+	uint64_t inputs_size;	 /* raw bytes of all */
+
+	struct bh_event_columns columns;
+	struct bh_buffer payload, chunk;
+	struct bh_packer *packer;
+};
+
+static struct bh_error *out_of_memory(void)
+{
+	return bh_error_new(BH_ERR_NOMEM, "out of memory while writing the trace");
+}
+
+static struct bh_error *write_all(struct bh_trace_writer *writer, const struct bh_buffer *buffer)
+{
+	size_t done = 0;
+
+	if (buffer->failed)
+		return out_of_memory();
+	while (done < buffer->length) {
+		ssize_t size = write(writer->fd, buffer->bytes + done, buffer->length - done);
+
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size <= 0)
+			return bh_error_new(BH_ERR_MACHINE, "%s: cannot write the trace: %s",
+					    writer->path, strerror(size ? errno : ENOSPC));
+		done += (size_t)size;
+	}
+	return NULL;
+}
+
+/* Takes the partial chunk off the file again. */
+static struct bh_error *partial_remove(struct bh_trace_writer *writer)
+{
+	if (!writer->has_partial)
+		return NULL;
+	if (ftruncate(writer->fd, (off_t)writer->size) ||
+	    lseek(writer->fd, (off_t)writer->size, SEEK_SET) < 0)
+		return bh_error_new(BH_ERR_MACHINE, "%s: cannot write the trace: %s", writer->path,
+				    strerror(errno));
+	writer->has_partial = 0;
+	writer->partial_count = 0;
+	return NULL;
+}
+
+/* Writes payload as a chunk at the end of what stays. */
+static struct bh_error *chunk_write(struct bh_trace_writer *writer, struct bh_chunk_header header,
+				    int is_partial)
+{
+	BH_TRY(partial_remove(writer));
+	if (writer->payload.failed)
+		return out_of_memory();
+	if (writer->payload.length > BH_TRACE_CHUNK_MAX_SIZE)
+		return bh_error_new(BH_ERR_INPUT,
+				    "%s: cannot write the trace: an input of the run is larger "
+				    "than the %u MiB that a trace can hold in one piece",
+				    writer->path, BH_TRACE_CHUNK_MAX_SIZE >> 20);
+	writer->chunk.length = 0;
+	bh_chunk_append(&writer->chunk, &header, writer->payload.bytes, writer->payload.length);
+	BH_TRY(write_all(writer, &writer->chunk));
+	if (is_partial)
+		writer->has_partial = 1;
+	else
+		writer->size += writer->chunk.length;
+	return NULL;
+}
+
+/* Writes contents as a chunk of one section. */
+static struct bh_error *section_write(struct bh_trace_writer *writer, struct bh_chunk_header header,
+				      const struct bh_buffer *contents)
+{
+	header.sections = 1;
+	writer->payload.length = 0;
+	if (contents->failed || bh_section_append(&writer->payload, 0, contents, writer->packer))
+		return out_of_memory();
+	return chunk_write(writer, header, 0);
+}
+
+static struct bh_error *events_write(struct bh_trace_writer *writer, size_t count, int is_partial)
+{
+	struct bh_chunk_header header = {
+		.kind = BH_CHUNK_EVENTS,
+		.sections = BH_TRACE_EVENT_COLUMNS,
+		.count = (uint32_t)count,
+		.first = writer->first_event,
+	};
+
+	writer->payload.length = 0;
+	if (bh_events_encode(&writer->columns, writer->events, count, &writer->payload,
+			     writer->packer))
+		return out_of_memory();
+	BH_TRY(chunk_write(writer, header, is_partial));
+	if (is_partial) {
+		writer->partial_count = count;
+		return NULL;
+	}
+	writer->first_event += count;
+	writer->event_count -= count;
+	writer->checked_count -= count;
+	memmove(writer->events, writer->events + count,
+		writer->event_count * sizeof(*writer->events));
+	return NULL;
+}
+
+static struct bh_error *inputs_write(struct bh_trace_writer *writer)
+{
+	struct bh_chunk_header header = {
+		.kind = BH_CHUNK_INPUTS,
+		.count = writer->input_count,
+		.first = writer->inputs_written,
+	};
+
+	if (!writer->input_count)
+		return NULL;
+	BH_TRY(section_write(writer, header, &writer->inputs));
+	writer->inputs_written += writer->input_count;
+	writer->inputs.length = 0;
+	writer->input_count = 0;
+	return NULL;
+}
+
+/* What a reader would refuse must not get into the file. */
+static struct bh_error *events_check(struct bh_trace_writer *writer)
+{
+	if (writer->no_memory)
+		return out_of_memory();
+	for (; writer->checked_count < writer->event_count; writer->checked_count++) {
+		const struct bh_event *event = &writer->events[writer->checked_count];
+		const char *fault = NULL;
+
+		if (event->event != writer->first_event + writer->checked_count)
+			fault = "the numbers of the events have a gap";
+		if (!fault)
+			fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
+		if (fault)
+			return bh_error_new(BH_ERR_INTERNAL,
+					    "%s: cannot write event %llu to the trace: %s",
+					    writer->path, (unsigned long long)event->event, fault);
+		writer->vtime_ns = event->vtime_ns;
+	}
+	return NULL;
+}
+
+struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
+{
+	if (writer->event_count < CHUNK_EVENTS && !writer->no_memory)
+		return NULL;
+	BH_TRY(events_check(writer));
+	BH_TRY(inputs_write(writer));
+	while (writer->event_count >= CHUNK_EVENTS)
+		BH_TRY(events_write(writer, CHUNK_EVENTS, 0));
+	return NULL;
+}
+
+struct bh_error *bh_trace_writer_checkpoint(struct bh_trace_writer *writer)
+{
+	BH_TRY(bh_trace_writer_flush(writer));
+	if (!writer->is_regular || writer->event_count == writer->partial_count)
+		return NULL;
+	BH_TRY(events_check(writer));
+	/* Inputs come before the events that used them, in a chunk that is cut off again with the
+	 * events: where the chunks of a complete trace lie must not depend on the host's clock. */
+	uint64_t size = writer->size;
+	if (writer->input_count) {
+		struct bh_chunk_header header = {
+			.kind = BH_CHUNK_INPUTS,
+			.count = writer->input_count,
+			.first = writer->inputs_written,
+		};
+		BH_TRY(section_write(writer, header, &writer->inputs));
+	}
+	struct bh_error *error = events_write(writer, writer->event_count, 1);
+	writer->size = size;
+	writer->has_partial = 1;
+	return error;
+}
+
+void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event)
+{
+	if (writer->event_count == writer->event_room) {
+		/* The room is several times what is written out between events: rarely taken. */
+		size_t room = writer->event_room * 2;
+		struct bh_event *events = realloc(writer->events, room * sizeof(*writer->events));
+		if (!events) {
+			writer->no_memory = 1;
+			return;
+		}
+		writer->events = events;
+		writer->event_room = room;
+	}
+	writer->events[writer->event_count++] = *event;
+}
+
+struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
+				      const struct bh_trace_input *input)
+{
+	struct bh_buffer *to = &writer->inputs;
+	size_t size = INPUT_ROOM + strlen(input->name) + input->text_size;
+	uint8_t flags = 0;
+
+	if (writer->inputs.length + size > BH_TRACE_CHUNK_MAX_SIZE)
+		BH_TRY(inputs_write(writer));
+	writer->inputs_size += size;
+	if (size > BH_TRACE_CHUNK_MAX_SIZE || writer->inputs_size > BH_TRACE_INPUTS_MAX_SIZE)
+		return bh_error_new(BH_ERR_INPUT, "%s: too large to be stored in a trace",
+				    input->name);
+	flags |= input->was_read ? BH_INPUT_FLAG_WAS_READ : 0;
+	flags |= input->text ? BH_INPUT_FLAG_TEXT : 0;
+	flags |= input->build_id ? BH_INPUT_FLAG_BUILD_ID : 0;
+	bh_buffer_u8(to, input->role);
+	bh_buffer_u8(to, input->kind);
+	bh_buffer_u8(to, flags);
+	bh_buffer_varint(to, input->mode);
+	bh_buffer_varint(to, input->size);
+	bh_buffer_u64(to, input->number);
+	bh_buffer_bytes(to, input->hash, sizeof(input->hash));
+	bh_buffer_string(to, input->name);
+	if (input->build_id)
+		bh_buffer_string(to, input->build_id);
+	if (input->text)
+		bh_buffer_sized(to, input->text, input->text_size);
+	writer->input_count++;
+	if (to->failed)
+		return out_of_memory();
+	return to->length >= INPUTS_FULL ? inputs_write(writer) : NULL;
+}
+
+struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const char *summary_json,
+					uint64_t digest, const uint64_t *node_digests)
+{
+	struct bh_buffer end = {0};
+	struct bh_chunk_header header = {.kind = BH_CHUNK_END};
+
+	BH_TRY(events_check(writer));
+	BH_TRY(bh_trace_writer_flush(writer));
+	BH_TRY(inputs_write(writer));
+	if (writer->event_count)
+		BH_TRY(events_write(writer, writer->event_count, 0));
+	bh_buffer_varint(&end, writer->first_event - 1);
+	bh_buffer_u64(&end, digest);
+	for (size_t i = 0; i < writer->node_count; i++)
+		bh_buffer_u64(&end, node_digests[i]);
+	bh_buffer_string(&end, summary_json);
+	struct bh_error *error = section_write(writer, header, &end);
+	bh_buffer_free(&end);
+	return error;
+}
+
+/* Opens path for writing, unless something is there that a slip would destroy. */
+static struct bh_error *file_create(struct bh_trace_writer *writer)
+{
+	uint8_t magic[BH_TRACE_MAGIC_SIZE];
+	struct stat status;
+
+	writer->fd = open(writer->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	if (writer->fd < 0 && errno == EISDIR)
+		return bh_error_new(BH_ERR_INPUT, "%s: is a folder, give a file for the trace",
+				    writer->path);
+	if (writer->fd < 0 || fstat(writer->fd, &status))
+		return bh_error_new(BH_ERR_INPUT, "%s: cannot create the trace: %s", writer->path,
+				    strerror(errno));
+	writer->is_regular = S_ISREG(status.st_mode);
+	if (!writer->is_regular)
+		return NULL;
+	ssize_t size = pread(writer->fd, magic, sizeof(magic), 0);
+	if (size && (size != sizeof(magic) || memcmp(magic, bh_trace_magic, sizeof(magic))))
+		return bh_error_new(BH_ERR_INPUT,
+				    "%s: exists and is not a trace, so it is left alone: remove it "
+				    "or choose another file with -o",
+				    writer->path);
+	if (ftruncate(writer->fd, 0))
+		return bh_error_new(BH_ERR_INPUT, "%s: cannot replace the trace: %s", writer->path,
+				    strerror(errno));
+	return NULL;
+}
+
+static struct bh_error *start_write(struct bh_trace_writer *writer,
+				    const struct bh_trace_start *start)
+{
+	struct bh_chunk_header header = {.kind = BH_CHUNK_START};
+	struct bh_buffer contents = {0};
+
+	bh_buffer_bytes(&contents, bh_trace_magic, sizeof(bh_trace_magic));
+	bh_buffer_u32(&contents, BH_TRACE_VERSION);
+	bh_buffer_u32(&contents, 0);
+	if (!contents.failed)
+		bh_buffer_u64(&contents, bh_hash64(contents.bytes, contents.length));
+	struct bh_error *error = write_all(writer, &contents);
+	writer->size = contents.length;
+	contents.length = 0;
+	bh_buffer_string(&contents, start->scenario_name);
+	bh_buffer_varint(&contents, start->seed);
+	bh_buffer_varint(&contents, start->node_count);
+	for (size_t i = 0; i < start->node_count; i++)
+		bh_buffer_string(&contents, start->node_names[i]);
+	if (!error)
+		error = section_write(writer, header, &contents);
+	bh_buffer_free(&contents);
+	return error;
+}
+
+struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_start *start,
+					struct bh_trace_writer **writer_ret)
+{
+	if (start->node_count > BH_TRACE_MAX_NODES)
+		return bh_error_new(BH_ERR_INPUT, "a trace holds at most %u nodes",
+				    BH_TRACE_MAX_NODES);
+	struct bh_trace_writer *writer = calloc(1, sizeof(*writer));
+	if (!writer)
+		return out_of_memory();
+	writer->fd = -1;
+	writer->first_event = 1;
+	writer->node_count = start->node_count;
+	writer->event_room = 4 * CHUNK_EVENTS;
+	writer->path = strdup(path);
+	writer->events = malloc(writer->event_room * sizeof(*writer->events));
+	writer->packer = bh_packer_create();
+	struct bh_error *error = NULL;
+	if (!writer->path || !writer->events || !writer->packer)
+		error = out_of_memory();
+	if (!error)
+		error = file_create(writer);
+	if (!error)
+		error = start_write(writer, start);
+	if (error) {
+		bh_trace_writer_destroy(writer);
+		return error;
+	}
+	*writer_ret = writer;
+	return NULL;
+}
+
+void bh_trace_writer_destroy(struct bh_trace_writer *writer)
+{
+	if (!writer)
+		return;
+	if (writer->fd >= 0)
+		close(writer->fd);
+	bh_packer_destroy(writer->packer);
+	bh_event_columns_free(&writer->columns);
+	bh_buffer_free(&writer->inputs);
+	bh_buffer_free(&writer->payload);
+	bh_buffer_free(&writer->chunk);
+	free(writer->events);
+	free(writer->path);
+	free(writer);
+}

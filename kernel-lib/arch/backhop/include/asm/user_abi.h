@@ -94,6 +94,8 @@ struct bh_user_ops {
 	 * the name, NUL, the digit of its kind, NUL. Valid for the life of the node. */
 	int (*file_content)(void *user_host, const void *handle, const void **data_ret,
 			    unsigned long *size_ret);
+	/* Inode number of an entry of the directory of this handle. */
+	unsigned long (*file_number)(void *user_host, const void *handle, const char *name);
 
 	/* --- what programs did --- */
 	void (*output)(void *user_host, int pid, int fd, const void *data, unsigned long len);

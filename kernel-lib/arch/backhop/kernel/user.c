@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs of a node, as the kernel sees them: how a task gets a record in the host (posix/), its
+ * system calls and what happens on the way back, how a program is started, and the mounts that
+ * every node has. Called by process.c and spawn.c, and by posix/ through bh_user_image_ops.
+ */
+#include <linux/cred.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs_struct.h>
+#include <linux/hrtimer.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/kdev_t.h>
+#include <linux/mount.h>
+#include <uapi/linux/mount.h>
+#include <linux/namei.h>
+#include <linux/resume_user_mode.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/syscalls.h>
+#include <linux/binfmts.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+#include <trace/events/sched.h>
+
+#include "user.h"
+
+/* --- tasks --- */
+
+void bh_user_enter(struct pt_regs *regs);
+int bh_user_init(void);
+
+static void user_leave(struct pt_regs *regs)
+{
+	unsigned long work;
+
+	for (;;) {
+		work = read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING |
+					      _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
+		if (!work)
+			return;
+		if (work & _TIF_NEED_RESCHED)
+			schedule();
+		if (work & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL))
+			bh_signal_deliver(regs);
+		if (work & _TIF_NOTIFY_RESUME)
+			resume_user_mode_work(regs);
+	}
+}
+
+/* A task's first way into its program: after execve() by the spawner, or as a forked child. */
+void bh_user_enter(struct pt_regs *regs)
+{
+	user_leave(regs);
+	bh_user_call(task_enter, current->thread.host);
+	unreachable();
+}
+
+void bh_user_switch(struct task_struct *from, struct task_struct *to)
+{
+	if (to->thread.host)
+		bh_user_call(task_switch, to->thread.host);
+}
+
+int bh_user_fork(struct task_struct *to, const struct kernel_clone_args *args)
+{
+	unsigned long fs_base = args->flags & CLONE_SETTLS ? args->tls : 0;
+
+	if (!current->thread.host)
+		return 0;
+	to->thread.host = bh_user_call(task_fork, current->thread.host, task_pt_regs(to),
+				       (args->flags & CLONE_VM) != 0, fs_base);
+	return to->thread.host ? 0 : -ENOSYS;
+}
+
+void bh_user_release(struct task_struct *task)
+{
+	bh_user_call(task_release, task->thread.host);
+	task->thread.host = NULL;
+}
+
+/*
+ * Tracepoint in do_exit() (kernel/exit.c, 6.1): the task has left its memory, its exit status is
+ * known, and nobody has been told yet.
+ */
+static void user_exit(void *data, struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+	int status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : task->exit_code;
+
+	if (!task->thread.host)
+		return;
+	bh_user_release(task);
+	if (!atomic_read(&signal->live))
+		bh_user_call(process_exit, task_tgid_nr(task), status);
+}
+
+/* --- system calls --- */
+
+/* Without an MMU the generic fork() refuses; here the host can copy the memory. */
+static long user_fork(void)
+{
+	struct kernel_clone_args args = { .exit_signal = SIGCHLD };
+
+	return kernel_clone(&args);
+}
+
+static void user_syscall(struct pt_regs *regs)
+{
+	unsigned long nr = regs->orig_ax;
+
+	if (nr == __NR_fork)
+		regs->ax = user_fork();
+	else if (nr < NR_syscalls)
+		regs->ax = sys_call_table[nr](regs->di, regs->si, regs->dx, regs->r10, regs->r8,
+					      regs->r9);
+	else
+		regs->ax = -ENOSYS;
+	user_leave(regs);
+}
+
+static void user_fault(struct pt_regs *regs, int signal, int code, unsigned long address)
+{
+	regs->orig_ax = -1;
+	force_sig_fault(signal, code, (void __user *)address);
+	user_leave(regs);
+}
+
+static void user_sleep(unsigned long ns)
+{
+	ktime_t expires = ns;
+
+	set_current_state(TASK_IDLE);
+	schedule_hrtimeout(&expires, HRTIMER_MODE_REL);
+}
+
+static int user_fd_stat(int fd, struct bh_user_fd *fd_ret)
+{
+	struct file *file = fget(fd);
+	char *path;
+
+	memset(fd_ret, 0, sizeof(*fd_ret));
+	if (!file)
+		return -EBADF;
+	fd_ret->handle = bh_file_handle(file);
+	fd_ret->is_regular = S_ISREG(file_inode(file)->i_mode);
+	fd_ret->size = i_size_read(file_inode(file));
+	fd_ret->is_readable = (file->f_mode & FMODE_READ) != 0;
+	fd_ret->is_writable = (file->f_mode & FMODE_WRITE) != 0;
+	path = d_path(&file->f_path, fd_ret->path, sizeof(fd_ret->path));
+	if (IS_ERR(path))
+		fd_ret->path[0] = '\0';
+	else
+		memmove(fd_ret->path, path, strlen(path) + 1);
+	fput(file);
+	return 0;
+}
+
+static long user_fd_read(int fd, void *to, unsigned long len, unsigned long offset)
+{
+	struct file *file = fget(fd);
+	loff_t position = offset;
+	unsigned long done = 0;
+	ssize_t ret = 0;
+
+	if (!file)
+		return -EBADF;
+	while (done < len) {
+		ret = kernel_read(file, to + done, len - done, &position);
+		if (ret <= 0)
+			break;
+		done += ret;
+	}
+	fput(file);
+	return ret < 0 && !done ? ret : done;
+}
+
+static int user_pid(void)
+{
+	return task_tgid_nr(current);
+}
+
+static const struct bh_user_image_ops user_image_ops = {
+	.syscall = user_syscall,
+	.leave = user_leave,
+	.fault = user_fault,
+	.sleep = user_sleep,
+	.fd_stat = user_fd_stat,
+	.fd_read = user_fd_read,
+	.pid = user_pid,
+};
+
+/* --- starting a program --- */
+
+/* Kernel and programs share one address space, so the kernel may call as a program does. */
+static long call(unsigned int nr, unsigned long a, unsigned long b, unsigned long c,
+		 unsigned long d, unsigned long e)
+{
+	return sys_call_table[nr](a, b, c, d, e, 0);
+}
+
+static const char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static int install_file(struct file *file)
+{
+	int fd;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fd = get_unused_fd_flags(0);
+	if (fd < 0) {
+		fput(file);
+		return fd;
+	}
+	fd_install(fd, file);
+	return 0;
+}
+
+static int set_directory(const char *directory)
+{
+	struct path path;
+	int ret = unshare_fs_struct();
+
+	if (ret)
+		return ret;
+	ret = kern_path(directory ?: "/", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
+	if (ret)
+		return ret;
+	set_fs_pwd(current->fs, &path);
+	path_put(&path);
+	return 0;
+}
+
+static int set_credentials(unsigned int uid, unsigned int gid)
+{
+	long ret;
+
+	if (!uid && !gid)
+		return 0;
+	/* In this order: without root's rights the group can't be set any more. */
+	ret = call(__NR_setresgid, gid, gid, gid, 0, 0);
+	return ret ?: call(__NR_setresuid, uid, uid, uid, 0, 0);
+}
+
+/* execvp(): a name without a slash is looked for in the PATH that the program will have. */
+static int execute(const struct bh_spawn *spawn)
+{
+	const char *path = default_path;
+	const char *const *variable;
+	char *candidate;
+	int ret = -ENOENT, denied = 0;
+
+	if (strchr(spawn->path, '/'))
+		return kernel_execve(spawn->path, spawn->argv, spawn->envp);
+	for (variable = spawn->envp; variable && *variable; variable++)
+		if (!strncmp(*variable, "PATH=", 5))
+			path = *variable;
+	path += 5;
+	candidate = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!candidate)
+		return -ENOMEM;
+	while (ret) {
+		size_t len = strcspn(path, ":");
+
+		if (snprintf(candidate, PATH_MAX, "%.*s/%s", (int)len, path, spawn->path) < PATH_MAX)
+			ret = kernel_execve(candidate, spawn->argv, spawn->envp);
+		if (ret == -EACCES)
+			denied = 1;
+		else if (ret && ret != -ENOENT && ret != -ENOTDIR)
+			break;
+		if (!path[len])
+			break;
+		path += len + 1;
+	}
+	kfree(candidate);
+	return ret == -ENOENT && denied ? -EACCES : ret;
+}
+
+int bh_spawn_program(const struct bh_spawn *spawn)
+{
+	int ret;
+
+	if (!bh_boot->user_ops)
+		return -ENOEXEC;
+	ksys_setsid();
+	ret = install_file(filp_open("/dev/null", O_RDWR, 0));
+	if (!ret)
+		ret = install_file(bh_output_open(1));
+	if (!ret)
+		ret = install_file(bh_output_open(2));
+	if (!ret)
+		ret = set_directory(spawn->cwd);
+	if (!ret)
+		ret = set_credentials(spawn->uid, spawn->gid);
+	/* Closing files is task work here; what is still open for writing can't be executed. */
+	task_work_run();
+	return ret ?: execute(spawn);
+}
+
+/* --- the node's files --- */
+
+struct node_mount {
+	const char *source, *path, *type, *options;
+	unsigned long flags;
+};
+
+static const struct node_mount mounts[] = {
+	{ "proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "sysfs", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "dev", "/dev", "tmpfs", "mode=755", MS_NOSUID },
+	{ "tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
+	{ "run", "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV },
+	{ "log", "/var/log", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV },
+	{ "vartmp", "/var/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
+	{ "root", "/root", "tmpfs", "mode=700", MS_NOSUID | MS_NODEV },
+};
+
+static const struct {
+	const char *path;
+	unsigned int major, minor;
+} devices[] = {
+	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/kmsg", 1, 11 },
+	{ "/dev/tty", 5, 0 },
+};
+
+static const struct {
+	const char *target, *path;
+} links[] = {
+	{ "/proc/self/fd", "/dev/fd" },
+	{ "/proc/self/fd/0", "/dev/stdin" },
+	{ "/proc/self/fd/1", "/dev/stdout" },
+	{ "/proc/self/fd/2", "/dev/stderr" },
+	{ "/run/lock", "/dev/lock" },
+};
+
+static const struct {
+	const char *path;
+	unsigned int mode;
+} directories[] = {
+	{ "/dev/shm", 01777 }, { "/dev/net", 0755 }, { "/run/lock", 01777 }, { "/run/netns", 0755 },
+};
+
+static long mount_at(const struct node_mount *mount)
+{
+	return call(__NR_mount, (unsigned long)mount->source, (unsigned long)mount->path,
+		    (unsigned long)mount->type, mount->flags, (unsigned long)mount->options);
+}
+
+/* bhfs takes the place of the start-up's root, which stays below, empty. */
+static long mount_root(void)
+{
+	static const struct node_mount root = { "host", "/root", "bhfs", NULL, MS_RDONLY };
+	static const struct node_mount move = { ".", "/", NULL, NULL, MS_MOVE };
+	long ret;
+
+	call(__NR_mkdir, (unsigned long)root.path, 0755, 0, 0, 0);
+	ret = mount_at(&root);
+	if (!ret)
+		ret = call(__NR_chdir, (unsigned long)root.path, 0, 0, 0, 0);
+	if (!ret)
+		ret = mount_at(&move);
+	if (!ret)
+		ret = call(__NR_chroot, (unsigned long)".", 0, 0, 0, 0);
+	return ret ?: call(__NR_chdir, (unsigned long)"/", 0, 0, 0, 0);
+}
+
+static long fill_directories(void)
+{
+	long ret = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(directories) && !ret; i++)
+		ret = call(__NR_mkdir, (unsigned long)directories[i].path, directories[i].mode, 0, 0,
+			   0);
+	for (i = 0; i < ARRAY_SIZE(devices) && !ret; i++)
+		ret = call(__NR_mknod, (unsigned long)devices[i].path, S_IFCHR | 0666,
+			   new_encode_dev(MKDEV(devices[i].major, devices[i].minor)), 0, 0);
+	if (!ret)
+		ret = call(__NR_mknod, (unsigned long)"/dev/net/tun", S_IFCHR | 0666,
+			   new_encode_dev(MKDEV(10, 200)), 0, 0);
+	for (i = 0; i < ARRAY_SIZE(links) && !ret; i++)
+		ret = call(__NR_symlink, (unsigned long)links[i].target,
+			   (unsigned long)links[i].path, 0, 0, 0);
+	return ret;
+}
+
+/* In process 1, before the first program. */
+int bh_user_init(void)
+{
+	long ret;
+	int i;
+
+	if (!bh_boot->user_ops)
+		return 0;
+	bh_boot->user_image_ops = &user_image_ops;
+	call(__NR_umask, 0, 0, 0, 0, 0);
+	ret = register_trace_sched_process_exit(user_exit, NULL);
+	if (!ret)
+		ret = bh_files_register() ?: bh_binfmt_register() ?: mount_root();
+	for (i = 0; i < ARRAY_SIZE(mounts) && !ret; i++)
+		ret = mount_at(&mounts[i]);
+	if (!ret)
+		ret = fill_directories();
+	call(__NR_umask, 022, 0, 0, 0, 0);
+	return ret;
+}

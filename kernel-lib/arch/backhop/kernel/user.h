@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the user half of the port shares: user.c, binfmt.c, signal.c, bhfs.c. */
+#ifndef BH_KERNEL_USER_H
+#define BH_KERNEL_USER_H
+
+#include <linux/fs.h>
+#include <linux/ptrace.h>
+#include <asm/setup.h>
+#include <asm/user_abi.h>
+
+#define bh_user_call(op, ...) (bh_boot->user_ops->op(bh_boot->user_host, ##__VA_ARGS__))
+
+/* signal.c: delivers a signal or restarts a call that one interrupted. */
+void bh_signal_deliver(struct pt_regs *regs);
+
+/* bhfs.c: the host's name for a file of bhfs, NULL for any other. */
+const void *bh_file_handle(struct file *file);
+/* bhfs.c: opens a file whose writes go to the host as output of fd. */
+struct file *bh_output_open(int fd);
+
+/* binfmt.c */
+int bh_binfmt_register(void);
+/* bhfs.c */
+int bh_files_register(void);
+
+#endif

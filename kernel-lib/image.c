@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The ELF mapper for kernel images. dlopen() would not do: an image must lie at a given address,
+ * once for each node, with RAM right behind it (arch/backhop/include/asm/page.h).
+ */
+#include "kernel-lib/image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cursor.h"
+
+#define PAGE_BYTES 4096ul
+#define SEGMENTS_MAX 4
+/* No real image comes near; it keeps all sums of offsets far from overflow. */
+#define IMAGE_BYTES_MAX (1ul << 30)
+
+struct segment {
+	uint64_t offset, address, file_size, memory_size;
+	int writable;
+};
+
+struct bh_image {
+	char *path;
+	int fd;
+	const uint8_t *bytes; /* the whole file, read-only */
+	size_t length;
+	struct segment segments[SEGMENTS_MAX];
+	size_t segment_count;
+	uint64_t entry;
+	size_t size;
+	uint64_t dynamic_address, dynamic_size;
+	uint64_t relr_address, relr_size; /* link-time addresses within the first segment */
+	uint64_t rela_address, rela_size;
+	const uint8_t *build_id;
+	size_t build_id_length;
+	uint32_t *entries;
+	size_t entry_count;
+};
+
+static uint64_t page_up(uint64_t value)
+{
+	return (value + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+static struct bh_error *bad_image(const struct bh_image *image, const char *what)
+{
+	return bh_error_new(BH_ERR_INPUT, "%s is not a usable kernel image: %s.", image->path, what);
+}
+
+/* A range of the file, or NULL if it isn't all there. */
+static const uint8_t *file_range(const struct bh_image *image, uint64_t offset, uint64_t size)
+{
+	if (offset > image->length || size > image->length - offset)
+		return NULL;
+	return image->bytes + offset;
+}
+
+/* The file's bytes behind a range of link-time addresses, or NULL. */
+static const uint8_t *address_range(const struct bh_image *image, uint64_t address, uint64_t size)
+{
+	size_t i;
+
+	for (i = 0; i < image->segment_count; i++) {
+		const struct segment *segment = &image->segments[i];
+
+		if (address >= segment->address && size <= segment->file_size &&
+		    address - segment->address <= segment->file_size - size)
+			return file_range(image, segment->offset + (address - segment->address), size);
+	}
+	return NULL;
+}
+
+static void find_build_id(struct bh_image *image, uint64_t offset, uint64_t size)
+{
+	const uint8_t *bytes = file_range(image, offset, size);
+	struct bh_cursor cursor;
+
+	if (!bytes)
+		return;
+	bh_cursor_init(&cursor, bytes, size);
+	while (bh_cursor_left(&cursor) >= sizeof(Elf64_Nhdr)) {
+		uint32_t name_size = bh_cursor_u32(&cursor);
+		uint32_t data_size = bh_cursor_u32(&cursor);
+		uint32_t type = bh_cursor_u32(&cursor);
+		const uint8_t *name = bh_cursor_bytes(&cursor, (name_size + 3ul) & ~3ul);
+		const uint8_t *data = bh_cursor_bytes(&cursor, (data_size + 3ul) & ~3ul);
+
+		if (cursor.failed)
+			return;
+		if (type == NT_GNU_BUILD_ID && name_size == 4 && !memcmp(name, "GNU", 4)) {
+			image->build_id = data;
+			image->build_id_length = data_size;
+			return;
+		}
+	}
+}
+
+static struct bh_error *add_segment(struct bh_image *image, const struct segment *segment)
+{
+	uint64_t end = 0;
+
+	if (image->segment_count == SEGMENTS_MAX)
+		return bad_image(image, "it has too many loadable segments");
+	if (image->segment_count > 0) {
+		const struct segment *last = &image->segments[image->segment_count - 1];
+
+		end = last->address + last->memory_size;
+	}
+	if (segment->address > IMAGE_BYTES_MAX || segment->memory_size > IMAGE_BYTES_MAX ||
+	    segment->file_size > segment->memory_size || segment->address < end ||
+	    segment->offset % PAGE_BYTES != segment->address % PAGE_BYTES ||
+	    (image->segment_count > 0 && segment->address % PAGE_BYTES != 0) ||
+	    !file_range(image, segment->offset, segment->file_size))
+		return bad_image(image, "a loadable segment is out of range");
+	if (image->segment_count == 0 && (segment->address != 0 || segment->writable))
+		return bad_image(image, "its first segment isn't code at address 0");
+	image->segments[image->segment_count++] = *segment;
+	image->size = page_up(segment->address + segment->memory_size);
+	return NULL;
+}
+
+static struct bh_error *read_program_header(struct bh_image *image, struct bh_cursor *cursor)
+{
+	uint32_t type = bh_cursor_u32(cursor);
+	uint32_t flags = bh_cursor_u32(cursor);
+	struct segment segment = { .writable = !!(flags & PF_W) };
+
+	segment.offset = bh_cursor_u64(cursor);
+	segment.address = bh_cursor_u64(cursor);
+	bh_cursor_u64(cursor); /* physical address */
+	segment.file_size = bh_cursor_u64(cursor);
+	segment.memory_size = bh_cursor_u64(cursor);
+	bh_cursor_u64(cursor); /* alignment */
+	if (cursor->failed)
+		return bad_image(image, "its program headers end early");
+	if (type == PT_LOAD)
+		return add_segment(image, &segment);
+	if (type == PT_DYNAMIC) {
+		image->dynamic_address = segment.address;
+		image->dynamic_size = segment.file_size;
+	} else if (type == PT_NOTE && !image->build_id) {
+		find_build_id(image, segment.offset, segment.file_size);
+	}
+	return NULL;
+}
+
+struct section_table {
+	uint64_t offset;
+	unsigned int count, names;
+};
+
+static struct bh_error *read_header(struct bh_image *image, struct section_table *sections_ret)
+{
+	static const uint8_t ident[] = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT };
+	const uint8_t *header = file_range(image, 0, sizeof(Elf64_Ehdr));
+	struct bh_cursor cursor;
+	uint64_t programs;
+	unsigned int count, i;
+	uint16_t type, machine;
+
+	if (!header || memcmp(header, ident, sizeof(ident)) != 0)
+		return bad_image(image, "it is no 64-bit little-endian ELF file");
+	bh_cursor_init(&cursor, header + EI_NIDENT, sizeof(Elf64_Ehdr) - EI_NIDENT);
+	type = bh_cursor_u16(&cursor);
+	machine = bh_cursor_u16(&cursor);
+	bh_cursor_u32(&cursor); /* version */
+	image->entry = bh_cursor_u64(&cursor);
+	programs = bh_cursor_u64(&cursor);
+	sections_ret->offset = bh_cursor_u64(&cursor);
+	bh_cursor_u32(&cursor); /* flags */
+	bh_cursor_u16(&cursor); /* header size */
+	if (type != ET_DYN || machine != EM_X86_64 || bh_cursor_u16(&cursor) != sizeof(Elf64_Phdr))
+		return bad_image(image, "it is no shared object for x86-64");
+	count = bh_cursor_u16(&cursor);
+	bh_cursor_u16(&cursor); /* size of a section header, tested with the table */
+	sections_ret->count = bh_cursor_u16(&cursor);
+	sections_ret->names = bh_cursor_u16(&cursor);
+	header = file_range(image, programs, count * sizeof(Elf64_Phdr));
+	if (!header)
+		return bad_image(image, "its program headers lie outside the file");
+	bh_cursor_init(&cursor, header, count * sizeof(Elf64_Phdr));
+	for (i = 0; i < count; i++)
+		BH_TRY(read_program_header(image, &cursor));
+	if (image->segment_count < 2 || !image->segments[1].writable)
+		return bad_image(image, "it lacks a code or a data segment");
+	if (image->entry == 0 || image->entry >= image->segments[0].memory_size)
+		return bad_image(image, "its entry point isn't in its code");
+	return NULL;
+}
+
+static struct bh_error *read_dynamic(struct bh_image *image)
+{
+	const uint8_t *bytes = address_range(image, image->dynamic_address, image->dynamic_size);
+	struct bh_cursor cursor;
+
+	if (!image->dynamic_size || !bytes)
+		return bad_image(image, "it has no dynamic section");
+	bh_cursor_init(&cursor, bytes, image->dynamic_size);
+	while (bh_cursor_left(&cursor) >= sizeof(Elf64_Dyn)) {
+		uint64_t tag = bh_cursor_u64(&cursor);
+		uint64_t value = bh_cursor_u64(&cursor);
+
+		switch (tag) {
+		case DT_NULL:
+			return NULL;
+		case DT_NEEDED:
+			return bad_image(image, "it needs other shared objects");
+		case DT_TEXTREL:
+		case DT_JMPREL:
+		case DT_REL:
+			return bad_image(image, "it has relocations other than relative ones");
+		case 36: /* DT_RELR, not yet in every <elf.h> */
+			image->relr_address = value;
+			break;
+		case 35: /* DT_RELRSZ */
+			image->relr_size = value;
+			break;
+		case DT_RELA:
+			image->rela_address = value;
+			break;
+		case DT_RELASZ:
+			image->rela_size = value;
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* A relocated word must lie whole in one writable segment's bytes of the file. */
+static int is_relocatable(const struct bh_image *image, uint64_t address)
+{
+	size_t i;
+
+	for (i = 0; i < image->segment_count; i++) {
+		const struct segment *segment = &image->segments[i];
+
+		if (segment->writable && address >= segment->address &&
+		    address + 8 <= segment->address + segment->file_size)
+			return 1;
+	}
+	return 0;
+}
+
+typedef void (*relocate_fn)(void *arg, uint64_t address);
+
+/* Calls fn for each address in the packed table; stops with 0 at a word outside the data. */
+static int for_each_relr(const struct bh_image *image, relocate_fn fn, void *arg)
+{
+	const uint8_t *bytes = address_range(image, image->relr_address, image->relr_size);
+	struct bh_cursor cursor;
+	uint64_t next = 0;
+
+	if (!bytes)
+		return 0;
+	bh_cursor_init(&cursor, bytes, image->relr_size);
+	while (bh_cursor_left(&cursor) >= 8) {
+		uint64_t word = bh_cursor_u64(&cursor);
+		uint64_t address;
+
+		if (!(word & 1)) {
+			if (word > IMAGE_BYTES_MAX || !is_relocatable(image, word))
+				return 0;
+			fn(arg, word);
+			next = word + 8;
+			continue;
+		}
+		for (address = next, word >>= 1; word; word >>= 1, address += 8) {
+			if (!(word & 1))
+				continue;
+			if (!is_relocatable(image, address))
+				return 0;
+			fn(arg, address);
+		}
+		next += 63 * 8;
+		if (next > IMAGE_BYTES_MAX)
+			return 0;
+	}
+	return 1;
+}
+
+static void relocate_nothing(void *arg, uint64_t address)
+{
+}
+
+static struct bh_error *check_relocations(struct bh_image *image)
+{
+	const uint8_t *bytes;
+	struct bh_cursor cursor;
+
+	if (image->relr_size && !for_each_relr(image, relocate_nothing, NULL))
+		return bad_image(image, "a packed relocation lies outside its data");
+	if (!image->rela_size)
+		return NULL;
+	bytes = address_range(image, image->rela_address, image->rela_size);
+	if (!bytes)
+		return bad_image(image, "its relocations lie outside the file");
+	bh_cursor_init(&cursor, bytes, image->rela_size);
+	while (bh_cursor_left(&cursor) >= sizeof(Elf64_Rela)) {
+		uint64_t address = bh_cursor_u64(&cursor);
+		uint64_t info = bh_cursor_u64(&cursor);
+
+		bh_cursor_u64(&cursor);
+		if (info == R_X86_64_NONE)
+			continue;
+		if (info != R_X86_64_RELATIVE || address > IMAGE_BYTES_MAX ||
+		    !is_relocatable(image, address))
+			return bad_image(image, "it has relocations other than relative ones");
+	}
+	return NULL;
+}
+
+static struct bh_error *read_entries(struct bh_image *image, const uint8_t *bytes, uint64_t size)
+{
+	struct bh_cursor cursor;
+	size_t i, count = size / 4;
+
+	image->entries = calloc(count ? count : 1, sizeof(*image->entries));
+	if (!image->entries)
+		return bh_error_new(BH_ERR_NOMEM, "Out of memory while reading %s.", image->path);
+	bh_cursor_init(&cursor, bytes, size);
+	for (i = 0; i < count; i++) {
+		image->entries[i] = bh_cursor_u32(&cursor);
+		if ((i > 0 && image->entries[i] <= image->entries[i - 1]) ||
+		    image->entries[i] + 5ul > image->segments[0].file_size)
+			return bad_image(image, "its list of patchable entries is damaged");
+	}
+	image->entry_count = count;
+	return NULL;
+}
+
+/* Looks through the section headers for the one section that isn't loaded but ours. */
+static struct bh_error *find_entries(struct bh_image *image, const struct section_table *sections)
+{
+	static const char wanted[] = ".backhop.entries";
+	const uint8_t *table, *names;
+	uint64_t names_offset, names_size;
+	struct bh_cursor cursor;
+	unsigned int i;
+
+	table = file_range(image, sections->offset, sections->count * sizeof(Elf64_Shdr));
+	if (!table || sections->names >= sections->count)
+		return bad_image(image, "its section headers lie outside the file");
+	bh_cursor_init(&cursor, table + sections->names * sizeof(Elf64_Shdr) + 24, 16);
+	names_offset = bh_cursor_u64(&cursor);
+	names_size = bh_cursor_u64(&cursor);
+	names = file_range(image, names_offset, names_size);
+	if (!names)
+		return bad_image(image, "its section names lie outside the file");
+	for (i = 0; i < sections->count; i++) {
+		const uint8_t *bytes;
+		uint32_t name;
+		uint64_t offset, size;
+
+		bh_cursor_init(&cursor, table + i * sizeof(Elf64_Shdr), sizeof(Elf64_Shdr));
+		name = bh_cursor_u32(&cursor);
+		bh_cursor_bytes(&cursor, 20); /* type, flags, address */
+		offset = bh_cursor_u64(&cursor);
+		size = bh_cursor_u64(&cursor);
+		if (name > names_size || names_size - name < sizeof(wanted) ||
+		    memcmp(names + name, wanted, sizeof(wanted)) != 0)
+			continue;
+		bytes = file_range(image, offset, size);
+		if (!bytes)
+			return bad_image(image, "its list of patchable entries lies outside the file");
+		return read_entries(image, bytes, size);
+	}
+	return NULL;
+}
+
+static struct bh_error *image_load(struct bh_image *image)
+{
+	struct section_table sections = { 0 };
+	struct stat stat;
+	void *bytes;
+
+	image->fd = open(image->path, O_RDONLY | O_CLOEXEC);
+	if (image->fd < 0 || fstat(image->fd, &stat) < 0)
+		return bh_error_new(BH_ERR_INPUT, "The kernel image %s can't be opened: %s.", image->path,
+				    strerror(errno));
+	if (!S_ISREG(stat.st_mode) || stat.st_size < (off_t)sizeof(Elf64_Ehdr))
+		return bad_image(image, "it is too short or no regular file");
+	image->length = stat.st_size;
+	bytes = mmap(NULL, image->length, PROT_READ, MAP_PRIVATE, image->fd, 0);
+	if (bytes == MAP_FAILED)
+		return bh_error_new(BH_ERR_MACHINE, "The kernel image %s can't be mapped: %s.",
+				    image->path, strerror(errno));
+	image->bytes = bytes;
+	BH_TRY(read_header(image, &sections));
+	BH_TRY(read_dynamic(image));
+	BH_TRY(check_relocations(image));
+	return find_entries(image, &sections);
+}
+
+struct bh_error *bh_image_open(const char *path, struct bh_image **image_ret)
+{
+	struct bh_image *image = calloc(1, sizeof(*image));
+	struct bh_error *error;
+
+	if (image)
+		image->fd = -1;
+	if (!image || !(image->path = strdup(path))) {
+		free(image);
+		return bh_error_new(BH_ERR_NOMEM, "Out of memory while opening %s.", path);
+	}
+	error = image_load(image);
+	if (error) {
+		bh_image_close(image);
+		return error;
+	}
+	*image_ret = image;
+	return NULL;
+}
+
+void bh_image_close(struct bh_image *image)
+{
+	if (!image)
+		return;
+	if (image->bytes)
+		munmap((void *)image->bytes, image->length);
+	if (image->fd >= 0)
+		close(image->fd);
+	free(image->entries);
+	free(image->path);
+	free(image);
+}
+
+const char *bh_image_path(const struct bh_image *image)
+{
+	return image->path;
+}
+
+size_t bh_image_size(const struct bh_image *image)
+{
+	return image->size;
+}
+
+uint64_t bh_image_entry(const struct bh_image *image)
+{
+	return image->entry;
+}
+
+size_t bh_image_text_size(const struct bh_image *image)
+{
+	return page_up(image->segments[0].memory_size);
+}
+
+const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret)
+{
+	*length_ret = image->build_id_length;
+	return image->build_id;
+}
+
+const uint32_t *bh_image_patchable_entries(const struct bh_image *image, size_t *count_ret)
+{
+	*count_ret = image->entry_count;
+	return image->entries;
+}
+
+static struct bh_error *map_segment(const struct bh_image *image, const struct segment *segment,
+				    uint64_t base)
+{
+	uint64_t start = segment->address & ~(PAGE_BYTES - 1);
+	uint64_t file_end = page_up(segment->address + segment->file_size);
+	uint64_t memory_end = page_up(segment->address + segment->memory_size);
+	int protection = PROT_READ | (segment->writable ? PROT_WRITE : PROT_EXEC);
+	uint64_t tail = segment->address + segment->file_size;
+
+	if (file_end > start &&
+	    mmap((void *)(base + start), file_end - start, protection, MAP_PRIVATE | MAP_FIXED,
+		 image->fd, segment->offset & ~(PAGE_BYTES - 1)) == MAP_FAILED)
+		goto failed;
+	if (segment->writable && file_end > tail)
+		memset((void *)(base + tail), 0, file_end - tail);
+	if (memory_end > file_end &&
+	    mmap((void *)(base + file_end), memory_end - file_end, protection,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		goto failed;
+	return NULL;
+failed:
+	return bh_error_new(BH_ERR_MACHINE, "The kernel image %s can't be mapped at 0x%lx: %s.",
+			    image->path, base + start, strerror(errno));
+}
+
+static void relocate_word(void *arg, uint64_t address)
+{
+	uint64_t base = *(const uint64_t *)arg;
+	uint64_t *word = (uint64_t *)(base + address);
+
+	*word += base;
+}
+
+static void relocate_rela(const struct bh_image *image, uint64_t base)
+{
+	struct bh_cursor cursor;
+
+	bh_cursor_init(&cursor, address_range(image, image->rela_address, image->rela_size),
+		       image->rela_size);
+	while (bh_cursor_left(&cursor) >= sizeof(Elf64_Rela)) {
+		uint64_t address = bh_cursor_u64(&cursor);
+		uint64_t info = bh_cursor_u64(&cursor);
+		uint64_t value = base + bh_cursor_u64(&cursor);
+
+		if (info == R_X86_64_RELATIVE)
+			memcpy((void *)(base + address), &value, sizeof(value));
+	}
+}
+
+struct bh_error *bh_image_map(const struct bh_image *image, uint64_t address)
+{
+	size_t i;
+
+	for (i = 0; i < image->segment_count; i++)
+		BH_TRY(map_segment(image, &image->segments[i], address));
+	if (image->relr_size)
+		for_each_relr(image, relocate_word, &address);
+	if (image->rela_size)
+		relocate_rela(image, address);
+	return NULL;
+}

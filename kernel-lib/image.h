@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A kernel image as build.sh makes it: opened and checked once, mapped once for each node. Used by
+ * node.c; the replayer reads the patchable entries and the build-id.
+ */
+#ifndef BH_KERNEL_LIB_IMAGE_H
+#define BH_KERNEL_LIB_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct bh_image;
+
+/* Refuses, in one sentence, what isn't an image of ours. The file stays open until close. */
+struct bh_error *bh_image_open(const char *path, struct bh_image **image_ret);
+/* Takes NULL. Nodes that are still mapped stay valid. */
+void bh_image_close(struct bh_image *image);
+
+/* All answers are valid until bh_image_close(). */
+const char *bh_image_path(const struct bh_image *image);
+/* Bytes of address space that a mapped image covers, a multiple of the page size. */
+size_t bh_image_size(const struct bh_image *image);
+/* Offset of the entry point from the address where the image is mapped. */
+uint64_t bh_image_entry(const struct bh_image *image);
+/* The part with code and constants, shared between nodes: from offset 0, this many bytes. */
+size_t bh_image_text_size(const struct bh_image *image);
+const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret);
+/* Offsets of all functions' patchable entries (each a 5-byte NOP), ascending. NULL and 0 if the
+ * image has none. */
+const uint32_t *bh_image_patchable_entries(const struct bh_image *image, size_t *count_ret);
+
+/*
+ * Maps the image at address (page-aligned), replacing what is mapped there: code and constants
+ * private from the file, so the page cache shares them; data private and relocated. On failure
+ * the range is in an unknown state; unmap it.
+ */
+struct bh_error *bh_image_map(const struct bh_image *image, uint64_t address);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fuzzes the trace reader. With libFuzzer (any sources of common/ and traces/ that it needs):
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DBH_LIBFUZZER -I. -D_GNU_SOURCE \
+ *     tests/fuzz/fuzz_trace.c traces/[a-z]*.c common/{compress,cursor,error,event,hash}.c -lzstd -lxxhash
+ * Without it, main() runs each file given, and with `--seconds N` mutates them for N seconds.
+ *
+ * Most mutations die at a checksum, so checksums are made right again before the reader sees the
+ * bytes: what is behind them is what needs fuzzing.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/hash.h"
+#include "traces/trace.h"
+
+static void u32_store(uint8_t *to, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		to[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void u64_store(uint8_t *to, uint64_t value)
+{
+	u32_store(to, (uint32_t)value);
+	u32_store(to + 4, (uint32_t)(value >> 32));
+}
+
+static uint32_t u32_load(const uint8_t *from)
+{
+	return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+}
+
+/* The offsets are those of FORMAT.md, sections 2 and 3. */
+static void checksums_repair(uint8_t *bytes, size_t length)
+{
+	size_t offset = 24;
+
+	if (length < offset)
+		return;
+	u64_store(bytes + 16, bh_hash64(bytes, 16));
+	while (length - offset >= 40) {
+		uint8_t *header = bytes + offset;
+		uint32_t stored = u32_load(header + 8);
+
+		offset += 40;
+		if (stored <= length - offset)
+			u64_store(header + 24, bh_hash64(header + 40, stored));
+		u32_store(header + 36, (uint32_t)bh_hash64(header, 36));
+		if (stored > length - offset)
+			return;
+		offset += stored;
+	}
+}
+
+static void trace_use(const struct bh_trace *trace)
+{
+	struct bh_event event;
+	uint64_t count = bh_trace_event_count(trace);
+	size_t total = 0;
+
+	for (size_t i = 0; i < bh_trace_input_count(trace); i++) {
+		const struct bh_trace_input *input = bh_trace_input(trace, i);
+
+		total += strlen(input->name) + (input->build_id ? strlen(input->build_id) : 0);
+		if (input->text)
+			total += ((const char *)input->text)[input->text_size] != 0;
+	}
+	for (size_t i = 0; i < bh_trace_node_count(trace); i++)
+		total += strlen(bh_trace_node_name(trace, i));
+	for (uint64_t i = 1; i <= count; i += 1 + i / 7) {
+		struct bh_error *error = bh_trace_event(trace, i, &event);
+
+		/* Opening has checked everything: nothing can be wrong any more. */
+		if (error || event.event != i || event.cause >= i)
+			abort();
+	}
+	if (total == SIZE_MAX || (bh_trace_is_complete(trace) != !!bh_trace_summary_json(trace)))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bh_trace *trace = NULL;
+	uint8_t *bytes = malloc(size + 1);
+
+	if (!bytes)
+		return 0;
+	memcpy(bytes, data, size);
+	for (int is_repaired = 0; is_repaired < 2; is_repaired++) {
+		struct bh_error *error = bh_trace_open_memory(bytes, size, &trace);
+
+		if (error) {
+			bh_error_free(error);
+		} else {
+			trace_use(trace);
+			bh_trace_close(trace);
+		}
+		checksums_repair(bytes, size);
+	}
+	free(bytes);
+	return 0;
+}
+
+#ifndef BH_LIBFUZZER
+
+static uint64_t random_next(void)
+{
+	static uint64_t state = 88172645463325252u;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static void mutate_and_run(const uint8_t *bytes, size_t length)
+{
+	uint8_t *copy = malloc(length + 1);
+
+	memcpy(copy, bytes, length);
+	for (uint64_t changes = 1 + random_next() % 4; changes && length; changes--) {
+		uint64_t bits = random_next();
+		size_t at = bits % length;
+
+		if (bits >> 60 < 8)
+			copy[at] ^= (uint8_t)(1u << ((bits >> 40) & 7));
+		else if (bits >> 60 < 12)
+			copy[at] = (uint8_t)(bits >> 40);
+		else if (bits >> 60 < 14)
+			copy[at] = bits >> 40 & 1 ? 0xff : 0;
+		else
+			length = at;
+	}
+	LLVMFuzzerTestOneInput(copy, length);
+	free(copy);
+}
+
+int main(int argc, char **argv)
+{
+	long seconds = 0, runs = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--seconds") && i + 1 < argc) {
+			seconds = atol(argv[++i]);
+			continue;
+		}
+		FILE *file = fopen(argv[i], "rb");
+		if (!file) {
+			perror(argv[i]);
+			return 1;
+		}
+		static uint8_t bytes[1 << 20];
+		size_t length = fread(bytes, 1, sizeof(bytes), file);
+		fclose(file);
+		LLVMFuzzerTestOneInput(bytes, length);
+		for (time_t end = time(NULL) + seconds; time(NULL) < end; runs++)
+			mutate_and_run(bytes, length);
+	}
+	printf("%ld mutations, no crash\n", runs);
+	return 0;
+}
+
+#endif

@@ -6,13 +6,10 @@
  */
 #include "traces/trace.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "common/file.h"
 #include "common/hash.h"
 #include "traces/chunk.h"
 #include "traces/input_table.h"
@@ -330,54 +327,13 @@ struct bh_error *bh_trace_open_memory(const void *bytes, size_t length, struct b
 	return trace_create("trace in memory", copy, length, trace_ret);
 }
 
-static struct bh_error *file_read(const char *path, int fd, uint8_t **bytes_ret, size_t *length_ret)
-{
-	struct stat status;
-	size_t length = 0;
-
-	if (fstat(fd, &status))
-		return bh_error_new(BH_ERR_INPUT, "%s: %s", path, strerror(errno));
-	if (S_ISDIR(status.st_mode))
-		return bh_error_new(BH_ERR_INPUT, "%s: is a folder, give a trace file", path);
-	if (!S_ISREG(status.st_mode))
-		return bh_error_new(BH_ERR_INPUT, "%s: is not an ordinary file, give a trace file",
-				    path);
-	size_t size = (size_t)status.st_size;
-	uint8_t *bytes = malloc(size ? size : 1);
-	if (!bytes)
-		return bh_error_new(BH_ERR_NOMEM, "%s: out of memory", path);
-	while (length < size) {
-		ssize_t done = read(fd, bytes + length, size - length);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0) {
-			free(bytes);
-			return bh_error_new(BH_ERR_INPUT, "%s: cannot read the trace: %s", path,
-					    strerror(errno));
-		}
-		if (!done)
-			break;
-		length += (size_t)done;
-	}
-	*bytes_ret = bytes;
-	*length_ret = length;
-	return NULL;
-}
-
 struct bh_error *bh_trace_open(const char *path, struct bh_trace **trace_ret)
 {
-	uint8_t *bytes = NULL;
-	size_t length = 0;
-	/* Not blocking, so that a fifo is refused instead of waited for. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	uint8_t *bytes;
+	size_t length;
 
-	if (fd < 0)
-		return bh_error_new(BH_ERR_INPUT, "%s: cannot open the trace: %s", path,
-				    strerror(errno));
-	struct bh_error *error = file_read(path, fd, &bytes, &length);
-	close(fd);
-	return error ? error : trace_create(path, bytes, length, trace_ret);
+	BH_TRY(bh_file_read(path, "a trace file", SIZE_MAX / 2, &bytes, &length));
+	return trace_create(path, bytes, length, trace_ret);
 }
 
 void bh_trace_close(struct bh_trace *trace)

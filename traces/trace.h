@@ -57,9 +57,16 @@ struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
 				      const struct bh_trace_input *input);
 /* Writes out full chunks, if there are any; call between events. */
 struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer);
-/* Writes out everything, so that it can be read if the recording is killed now. Leaves no mark in
- * the bytes of a complete trace (FORMAT.md, section 2), so it may depend on the host's clock. */
-struct bh_error *bh_trace_writer_checkpoint(struct bh_trace_writer *writer);
+/* Whether flush would write now: the place to hand in inputs first. */
+int bh_trace_writer_is_full(const struct bh_trace_writer *writer);
+/*
+ * A checkpoint writes out everything, so that it can be read if the recording is killed afterwards.
+ * It leaves no mark in the bytes of a complete trace (FORMAT.md, section 2), so it may depend on
+ * the host's clock. begin returns 0 if there is nothing to do; else the inputs written before end
+ * belong to the checkpoint only, and must be written again for the trace.
+ */
+int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer);
+struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer);
 /* Writes the rest, the summary (the JSON object of `record --json`) and the end mark, which makes
  * the trace complete. */
 struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const char *summary_json,

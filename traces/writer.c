@@ -23,6 +23,13 @@
 /* Headers of the record and its section, on top of an input's strings. */
 #define INPUT_ROOM 256u
 
+/* What a checkpoint puts back when it is done. */
+struct kept {
+	uint64_t size, inputs_written, inputs_size;
+	uint32_t input_count;
+	struct bh_buffer inputs;
+};
+
 struct bh_trace_writer {
 	int fd;
 	char *path;
@@ -44,6 +51,7 @@ struct bh_trace_writer {
 	uint64_t inputs_written; /* records in chunks */
 	uint64_t inputs_size;	 /* raw bytes of all */
 
+	struct kept kept;
 	struct bh_event_columns columns;
 	struct bh_buffer payload, chunk;
 	struct bh_packer *packer;
@@ -187,7 +195,7 @@ static struct bh_error *events_check(struct bh_trace_writer *writer)
 
 struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
 {
-	if (writer->event_count < CHUNK_EVENTS && !writer->no_memory)
+	if (!bh_trace_writer_is_full(writer))
 		return NULL;
 	BH_TRY(events_check(writer));
 	BH_TRY(inputs_write(writer));
@@ -196,26 +204,47 @@ struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
 	return NULL;
 }
 
-struct bh_error *bh_trace_writer_checkpoint(struct bh_trace_writer *writer)
+int bh_trace_writer_is_full(const struct bh_trace_writer *writer)
 {
-	BH_TRY(bh_trace_writer_flush(writer));
+	return writer->event_count >= CHUNK_EVENTS || writer->no_memory;
+}
+
+int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer)
+{
 	if (!writer->is_regular || writer->event_count == writer->partial_count)
-		return NULL;
-	BH_TRY(events_check(writer));
-	/* Inputs come before the events that used them, in a chunk that is cut off again with the
-	 * events: where the chunks of a complete trace lie must not depend on the host's clock. */
-	uint64_t size = writer->size;
-	if (writer->input_count) {
-		struct bh_chunk_header header = {
-			.kind = BH_CHUNK_INPUTS,
-			.count = writer->input_count,
-			.first = writer->inputs_written,
-		};
-		BH_TRY(section_write(writer, header, &writer->inputs));
-	}
-	struct bh_error *error = events_write(writer, writer->event_count, 1);
-	writer->size = size;
+		return 0;
+	writer->kept = (struct kept){
+		.size = writer->size,
+		.input_count = writer->input_count,
+		.inputs_written = writer->inputs_written,
+		.inputs_size = writer->inputs_size,
+		.inputs = writer->kept.inputs,
+	};
+	writer->kept.inputs.length = 0;
+	bh_buffer_bytes(&writer->kept.inputs, writer->inputs.bytes, writer->inputs.length);
+	return !writer->kept.inputs.failed;
+}
+
+/*
+ * Inputs come before the events that used them, in chunks that are cut off again with the events:
+ * where the chunks of a complete trace lie must not depend on the host's clock.
+ */
+struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
+{
+	struct kept *kept = &writer->kept;
+	struct bh_error *error = events_check(writer);
+
+	if (!error)
+		error = inputs_write(writer);
+	if (!error)
+		error = events_write(writer, writer->event_count, 1);
 	writer->has_partial = 1;
+	writer->size = kept->size;
+	writer->input_count = kept->input_count;
+	writer->inputs_written = kept->inputs_written;
+	writer->inputs_size = kept->inputs_size;
+	writer->inputs.length = 0;
+	bh_buffer_bytes(&writer->inputs, kept->inputs.bytes, kept->inputs.length);
 	return error;
 }
 
@@ -383,6 +412,7 @@ void bh_trace_writer_destroy(struct bh_trace_writer *writer)
 	bh_packer_destroy(writer->packer);
 	bh_event_columns_free(&writer->columns);
 	bh_buffer_free(&writer->inputs);
+	bh_buffer_free(&writer->kept.inputs);
 	bh_buffer_free(&writer->payload);
 	bh_buffer_free(&writer->chunk);
 	free(writer->events);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Records a run: see recorder.h. Inside a node an event is only appended to the writer's memory;
+ * between() hands the inputs that are new to the writer whenever it is about to write a chunk, and
+ * makes a checkpoint of the trace about once a second, so that a recording that is killed, or a
+ * program that never gives the CPU back, leaves something to look at.
+ */
+#include "recorder/recorder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+#include "common/hash.h"
+#include "common/host_time.h"
+#include "kernel-lib/image.h"
+#include "posix/inputs.h"
+#include "traces/trace.h"
+
+#define CHECKPOINT_NS 1000000000ull
+/* The host's clock is read once in this many calls of between(): reading costs a system call. */
+#define CALLS_PER_CLOCK_READ 64u
+#define KERNEL_IMAGE_MAX     (1ul << 30)
+
+/* What the trace already says of an input. */
+enum input_state { INPUT_UNKNOWN, INPUT_LOOKED_AT, INPUT_READ };
+
+struct bh_recorder {
+	struct bh_recorder_config config;
+	struct bh_trace_writer *writer;
+	struct bh_inputs *inputs;
+	uint8_t *input_states; /* enum input_state, by index in inputs */
+	size_t input_room;
+	struct bh_sim *sim;
+	const struct bh_sim_result *result;
+	struct bh_error *error; /* of between(), which can't return one */
+	unsigned int calls;
+	uint64_t checkpoint_ns; /* host time of the last checkpoint */
+	int is_checkpoint_wanted;
+};
+
+static struct bh_error *out_of_memory(void)
+{
+	return bh_error_new(BH_ERR_NOMEM, "out of memory while recording");
+}
+
+static struct bh_error *scenario_write(struct bh_recorder *recorder)
+{
+	const struct bh_recorder_config *config = &recorder->config;
+	const char *slash = strrchr(config->scenario_path, '/');
+	struct bh_trace_input input = {
+		.role = BH_TRACE_SCENARIO,
+		.kind = BH_INPUT_FILE,
+		.was_read = 1,
+		.size = config->scenario_size,
+		.name = slash ? slash + 1 : config->scenario_path,
+		.text = config->scenario_text,
+		.text_size = config->scenario_size,
+	};
+
+	bh_hash128(input.text, input.text_size, input.hash);
+	return bh_trace_write_input(recorder->writer, &input);
+}
+
+static void hex_format(const uint8_t *bytes, size_t length, char *text_ret)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < length; i++) {
+		*text_ret++ = digits[bytes[i] >> 4];
+		*text_ret++ = digits[bytes[i] & 15];
+	}
+	*text_ret = 0;
+}
+
+static struct bh_error *image_write(struct bh_recorder *recorder, const char *version,
+				    const char *path)
+{
+	struct bh_trace_input input = {
+		.role = BH_TRACE_KERNEL, .kind = BH_INPUT_FILE, .was_read = 1, .name = version};
+	char build_id[2 * 64 + 1];
+	struct bh_image *image;
+	uint8_t *bytes;
+	size_t length;
+
+	BH_TRY(bh_file_read(path, "a kernel image", KERNEL_IMAGE_MAX, &bytes, &length));
+	bh_hash128(bytes, length, input.hash);
+	input.size = length;
+	free(bytes);
+	BH_TRY(bh_image_open(path, &image));
+	const uint8_t *id = bh_image_build_id(image, &length);
+	if (id && length && length <= 64) {
+		hex_format(id, length, build_id);
+		input.build_id = build_id;
+	}
+	bh_image_close(image);
+	return bh_trace_write_input(recorder->writer, &input);
+}
+
+/* Each version once, in the order of the nodes. */
+static struct bh_error *images_write(struct bh_recorder *recorder)
+{
+	const struct bh_recorder_config *config = &recorder->config;
+	const struct bh_scenario *scenario = config->scenario;
+
+	for (size_t i = 0; i < scenario->node_count; i++) {
+		const char *version = scenario->nodes[i].kernel;
+		size_t first = 0;
+		char *path;
+
+		while (strcmp(scenario->nodes[first].kernel, version))
+			first++;
+		if (first < i)
+			continue;
+		BH_TRY(config->find_kernel(config->find_kernel_arg, version, &path));
+		struct bh_error *error = image_write(recorder, version, path);
+		free(path);
+		BH_TRY(error);
+	}
+	return NULL;
+}
+
+static struct bh_error *input_write(struct bh_recorder *recorder, const struct bh_input *from)
+{
+	struct bh_trace_input input = {
+		.role = BH_TRACE_FILE,
+		.kind = from->kind,
+		.was_read = from->was_read != 0,
+		.mode = from->mode,
+		.size = from->size,
+		.number = from->number,
+		.name = from->path,
+		.text = from->text,
+		.text_size = from->text ? from->text_size : 0,
+	};
+
+	if (input.was_read)
+		memcpy(input.hash, from->hash, sizeof(input.hash));
+	return bh_trace_write_input(recorder->writer, &input);
+}
+
+/* Writes the inputs that the trace doesn't have yet, or has as looked at though they are read by
+ * now. A checkpoint's are not the trace's, so they are not noted as written. */
+static struct bh_error *inputs_write(struct bh_recorder *recorder, int is_checkpoint)
+{
+	size_t count = bh_inputs_count(recorder->inputs);
+
+	if (count > recorder->input_room) {
+		size_t room = 2 * count;
+		uint8_t *states = realloc(recorder->input_states, room);
+
+		if (!states)
+			return out_of_memory();
+		memset(states + recorder->input_room, INPUT_UNKNOWN, room - recorder->input_room);
+		recorder->input_states = states;
+		recorder->input_room = room;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct bh_input *input = bh_inputs_get(recorder->inputs, i);
+		uint8_t state = input->was_read ? INPUT_READ : INPUT_LOOKED_AT;
+
+		if (recorder->input_states[i] == state)
+			continue;
+		BH_TRY(input_write(recorder, input));
+		if (!is_checkpoint)
+			recorder->input_states[i] = state;
+	}
+	return NULL;
+}
+
+static struct bh_error *chunks_write(struct bh_recorder *recorder)
+{
+	if (!bh_trace_writer_is_full(recorder->writer))
+		return NULL;
+	BH_TRY(inputs_write(recorder, 0));
+	return bh_trace_writer_flush(recorder->writer);
+}
+
+static struct bh_error *checkpoint_write(struct bh_recorder *recorder)
+{
+	recorder->is_checkpoint_wanted = 0;
+	recorder->checkpoint_ns = bh_host_time_ns();
+	if (!bh_trace_writer_checkpoint_begin(recorder->writer))
+		return NULL;
+	struct bh_error *error = inputs_write(recorder, 1);
+	struct bh_error *end_error = bh_trace_writer_checkpoint_end(recorder->writer);
+	if (error && end_error)
+		bh_error_free(end_error);
+	return error ? error : end_error;
+}
+
+static void observe_event(void *arg, const struct bh_event *event)
+{
+	struct bh_recorder *recorder = arg;
+	const struct bh_sim_observer *next = &recorder->config.observer;
+
+	bh_trace_write_event(recorder->writer, event);
+	if (event->kind == BH_EVENT_HALT)
+		recorder->is_checkpoint_wanted = 1;
+	if (next->event)
+		next->event(next->arg, event);
+}
+
+static void observe_frame(void *arg, const struct bh_event *event, void *data, size_t length)
+{
+	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->config.observer;
+
+	next->frame(next->arg, event, data, length);
+}
+
+static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
+			   size_t length)
+{
+	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->config.observer;
+
+	next->output(next->arg, node, path, data, length);
+}
+
+static int observe_between(void *arg)
+{
+	struct bh_recorder *recorder = arg;
+	const struct bh_sim_observer *next = &recorder->config.observer;
+
+	if (recorder->error)
+		return 1;
+	recorder->error = chunks_write(recorder);
+	if (!recorder->error && (recorder->is_checkpoint_wanted ||
+				 (!(++recorder->calls % CALLS_PER_CLOCK_READ) &&
+				  bh_host_time_ns() - recorder->checkpoint_ns > CHECKPOINT_NS)))
+		recorder->error = checkpoint_write(recorder);
+	if (recorder->error)
+		return 1;
+	return next->between ? next->between(next->arg) : 0;
+}
+
+static struct bh_error *trace_begin(struct bh_recorder *recorder)
+{
+	const struct bh_scenario *scenario = recorder->config.scenario;
+	const char **names = calloc(scenario->node_count + 1, sizeof(*names));
+	struct bh_trace_start start = {
+		.scenario_name = scenario->name,
+		.seed = scenario->seed,
+		.node_names = names,
+		.node_count = scenario->node_count,
+	};
+
+	if (!names)
+		return out_of_memory();
+	for (size_t i = 0; i < scenario->node_count; i++)
+		names[i] = scenario->nodes[i].name;
+	struct bh_error *error =
+		bh_trace_writer_create(recorder->config.trace_path, &start, &recorder->writer);
+	free(names);
+	BH_TRY(error);
+	BH_TRY(scenario_write(recorder));
+	return images_write(recorder);
+}
+
+static struct bh_error *sim_create(struct bh_recorder *recorder)
+{
+	const struct bh_recorder_config *config = &recorder->config;
+	const struct bh_sim_observer *next = &config->observer;
+
+	BH_TRY(bh_inputs_create_live(&recorder->inputs));
+	const struct bh_sim_config sim_config = {
+		.scenario = config->scenario,
+		.inputs = recorder->inputs,
+		.find_kernel = config->find_kernel,
+		.find_kernel_arg = config->find_kernel_arg,
+		.observer = {.arg = recorder,
+			     .event = observe_event,
+			     .frame = next->frame ? observe_frame : NULL,
+			     .output = next->output ? observe_output : NULL,
+			     .between = observe_between},
+	};
+	return bh_sim_create(&sim_config, &recorder->sim);
+}
+
+struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
+				    struct bh_recorder **recorder_ret)
+{
+	struct bh_recorder *recorder = calloc(1, sizeof(*recorder));
+
+	if (!recorder)
+		return out_of_memory();
+	recorder->config = *config;
+	/* The simulation first: a scenario that can't run leaves no trace behind. */
+	struct bh_error *error = sim_create(recorder);
+	if (!error)
+		error = trace_begin(recorder);
+	if (error) {
+		bh_recorder_destroy(recorder);
+		return error;
+	}
+	*recorder_ret = recorder;
+	return NULL;
+}
+
+struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
+				 const struct bh_sim_result **result_ret)
+{
+	recorder->checkpoint_ns = bh_host_time_ns();
+	BH_TRY(bh_sim_run(recorder->sim, &recorder->result));
+	if (recorder->error) {
+		struct bh_error *error = recorder->error;
+
+		recorder->error = NULL;
+		return error;
+	}
+	*result_ret = recorder->result;
+	return NULL;
+}
+
+struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *summary_json)
+{
+	BH_TRY(inputs_write(recorder, 0));
+	return bh_trace_writer_finish(recorder->writer, summary_json, recorder->result->digest,
+				      recorder->result->node_digests);
+}
+
+void bh_recorder_destroy(struct bh_recorder *recorder)
+{
+	if (!recorder)
+		return;
+	bh_sim_destroy(recorder->sim);
+	bh_inputs_destroy(recorder->inputs);
+	bh_trace_writer_destroy(recorder->writer);
+	bh_error_free(recorder->error);
+	free(recorder->input_states);
+	free(recorder);
+}

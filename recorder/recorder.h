@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Records a run: drives a bh_sim with an observer that writes its events and inputs to a trace.
+ * Used by `backhop record`, tests and benchmarks.
+ *
+ *   bh_recorder_create()   the trace exists, scenario and kernel images are in it
+ *   bh_recorder_run()      the run, from its first event to its last
+ *   bh_recorder_finish()   makes the trace complete
+ */
+#ifndef BH_RECORDER_RECORDER_H
+#define BH_RECORDER_RECORDER_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+#include "simulator/sim.h"
+
+struct bh_recorder;
+
+struct bh_recorder_config {
+	const char *trace_path;
+	const char *scenario_path; /* for its name only: the folder isn't stored */
+	const void *scenario_text; /* the file's bytes, which scenario was parsed from */
+	size_t scenario_size;
+	const struct bh_scenario *scenario; /* seed included, if the command line changed it */
+	/* As in sim.h. */
+	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
+	void *find_kernel_arg;
+	/* Who else wants to know: output, event, frame and between are passed on. */
+	struct bh_sim_observer observer;
+};
+
+/* What config points to must outlive the recorder. */
+struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
+				    struct bh_recorder **recorder_ret);
+/* The result is valid until bh_recorder_destroy(). A run that failed is no error. */
+struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
+				 const struct bh_sim_result **result_ret);
+/* summary_json: see FORMAT.md, section 7. */
+struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *summary_json);
+/* Takes NULL. A trace that isn't finished is left as it is: readable, and marked as truncated. */
+void bh_recorder_destroy(struct bh_recorder *recorder);
+
+#endif

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs a trace again and compares every event: see rerun.h. Called by verify.c and the engine's
+ * tracee. The recorded events are unpacked a chunk at a time, ahead of the run and between its
+ * events, because the observer runs on small stacks inside nodes.
+ */
+#include "replayer/rerun.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+#include "common/hash.h"
+#include "posix/inputs.h"
+
+#define KERNEL_IMAGE_MAX (1ul << 30)
+
+/* The next chunk is unpacked when fewer recorded events than this are left in the current one. */
+#define EVENTS_AHEAD 8192u
+
+struct bh_rerun_report bh_rerun_report;
+
+/* Recorded events, consecutive from first on. */
+struct window {
+	struct bh_event *events; /* BH_TRACE_CHUNK_EVENTS of them */
+	uint64_t first;
+	size_t count;
+};
+
+struct bh_rerun {
+	struct bh_rerun_config config;
+	struct bh_scenario *scenario;
+	struct bh_inputs *inputs;
+	struct bh_sim *sim;
+	struct window now, next;
+	uint64_t recorded_count;
+	/* The run stopped after this event, before its time: it had nothing left to do, and then it
+	 * stops there by itself, or the recording was interrupted. 0: it ran its full time. */
+	uint64_t stopped_at;
+	struct bh_error *error; /* of an observer */
+};
+
+/* --- comparing --- */
+
+static const struct bh_event *window_find(const struct window *window, uint64_t number)
+{
+	if (number < window->first || number - window->first >= window->count)
+		return NULL;
+	return &window->events[number - window->first];
+}
+
+static struct bh_error *window_load(struct bh_rerun *rerun, struct window *window, uint64_t number)
+{
+	window->count = 0;
+	BH_TRY(bh_trace_decode_chunk(rerun->config.trace, number, window->events, &window->count));
+	window->first = window->events[0].event;
+	return NULL;
+}
+
+/* The recorded event of this number, which exists; NULL only when the trace can't be unpacked. */
+static const struct bh_event *recorded_event(struct bh_rerun *rerun, uint64_t number)
+{
+	const struct bh_event *event = window_find(&rerun->now, number);
+
+	if (event)
+		return event;
+	if (!window_find(&rerun->next, number)) {
+		rerun->error = window_load(rerun, &rerun->next, number);
+		if (rerun->error)
+			return NULL;
+	}
+	struct window window = rerun->now;
+	rerun->now = rerun->next;
+	rerun->next = window;
+	rerun->next.count = 0;
+	return window_find(&rerun->now, number);
+}
+
+static void diverge(struct bh_rerun *rerun, uint64_t event, uint32_t node, const char *field)
+{
+	bh_rerun_report.divergence.event = event;
+	bh_rerun_report.divergence.node = node;
+	bh_rerun_report.divergence.field = field;
+	bh_rerun_report.diverged = 1;
+	if (rerun->config.diverged)
+		rerun->config.diverged();
+}
+
+#define RECORDED  bh_rerun_report.divergence.recorded
+#define REPLAYED  bh_rerun_report.divergence.replayed
+#define TEXT_SIZE sizeof(bh_rerun_report.divergence.recorded)
+
+/* The replay looked at a file that the recording did not look at. Non-zero if so. */
+static int compare_inputs(struct bh_rerun *rerun, uint64_t event, uint32_t node)
+{
+	const char *path = bh_inputs_missing(rerun->inputs);
+
+	if (!path)
+		return 0;
+	snprintf(RECORDED, TEXT_SIZE, "not looked at");
+	snprintf(REPLAYED, TEXT_SIZE, "%.*s", (int)TEXT_SIZE - 1, path);
+	diverge(rerun, event, node, "input");
+	return 1;
+}
+
+enum format { DECIMAL, HEX, KIND, NODE, DEVICE };
+
+static void value_format(char *text_ret, enum format format, uint64_t value)
+{
+	if (format == KIND && bh_event_kind_name((unsigned int)value))
+		snprintf(text_ret, TEXT_SIZE, "%s", bh_event_kind_name((unsigned int)value));
+	else if ((format == NODE && value == BH_NO_NODE) ||
+		 (format == DEVICE && value == BH_NO_DEVICE))
+		snprintf(text_ret, TEXT_SIZE, "none");
+	else if (format == HEX)
+		snprintf(text_ret, TEXT_SIZE, "%016" PRIx64, value);
+	else
+		snprintf(text_ret, TEXT_SIZE, "%" PRIu64, value);
+}
+
+static void compare_fields(struct bh_rerun *rerun, const struct bh_event *recorded,
+			   const struct bh_event *replayed)
+{
+	const struct {
+		const char *field;
+		enum format format;
+		uint64_t recorded, replayed;
+	} fields[] = {
+		{"kind", KIND, recorded->kind, replayed->kind},
+		{"node", NODE, recorded->node, replayed->node},
+		{"vtime_ns", DECIMAL, recorded->vtime_ns, replayed->vtime_ns},
+		{"cause", DECIMAL, recorded->cause, replayed->cause},
+		{"packet", DECIMAL, recorded->packet, replayed->packet},
+		{"hop", DECIMAL, recorded->hop, replayed->hop},
+		{"device", DEVICE, recorded->device, replayed->device},
+		{"length", DECIMAL, recorded->length, replayed->length},
+		{"value", HEX, recorded->value, replayed->value},
+		{"hash", HEX, recorded->hash, replayed->hash},
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (fields[i].recorded == fields[i].replayed)
+			continue;
+		/* What a file's absence leads to is a worse explanation than the absence. */
+		if (compare_inputs(rerun, recorded->event, replayed->node))
+			return;
+		value_format(RECORDED, fields[i].format, fields[i].recorded);
+		value_format(REPLAYED, fields[i].format, fields[i].replayed);
+		diverge(rerun, recorded->event, recorded->node, fields[i].field);
+		return;
+	}
+}
+
+static int events_are_equal(const struct bh_event *a, const struct bh_event *b)
+{
+	return a->vtime_ns == b->vtime_ns && a->cause == b->cause && a->packet == b->packet &&
+	       a->value == b->value && a->hash == b->hash && a->node == b->node &&
+	       a->device == b->device && a->hop == b->hop && a->length == b->length &&
+	       a->kind == b->kind;
+}
+
+/* Nothing that the replay does from here on is compared. */
+static int is_over(const struct bh_rerun *rerun)
+{
+	return bh_rerun_report.diverged || rerun->error ||
+	       (bh_rerun_report.events >= rerun->recorded_count &&
+		!bh_trace_is_complete(rerun->config.trace));
+}
+
+static void observe_event(void *arg, const struct bh_event *event)
+{
+	struct bh_rerun *rerun = arg;
+
+	if (is_over(rerun))
+		return;
+	bh_rerun_report.events = event->event;
+	if (event->event > rerun->recorded_count) {
+		snprintf(RECORDED, TEXT_SIZE, "end of the run");
+		snprintf(REPLAYED, TEXT_SIZE, "%s", bh_event_kind_name(event->kind));
+		diverge(rerun, event->event, event->node, "kind");
+		return;
+	}
+	const struct bh_event *recorded = recorded_event(rerun, event->event);
+	if (!recorded)
+		return;
+	if (!events_are_equal(recorded, event))
+		compare_fields(rerun, recorded, event);
+	else
+		bh_rerun_report.compared = event->event;
+}
+
+static void observe_frame(void *arg, const struct bh_event *event, void *data, size_t length)
+{
+	struct bh_rerun *rerun = arg;
+
+	if (event->event == rerun->config.plant_event && length)
+		((uint8_t *)data)[length - 1] ^= 1;
+}
+
+static int observe_between(void *arg)
+{
+	struct bh_rerun *rerun = arg;
+	uint64_t next = rerun->now.first + rerun->now.count;
+
+	if (is_over(rerun))
+		return 1;
+	if (compare_inputs(rerun, bh_rerun_report.events, BH_NO_NODE))
+		return 1;
+	if (!rerun->next.count && next <= rerun->recorded_count &&
+	    bh_rerun_report.events + EVENTS_AHEAD >= next)
+		rerun->error = window_load(rerun, &rerun->next, next);
+	return rerun->error || bh_rerun_report.events == rerun->stopped_at;
+}
+
+/* --- building the run from the trace --- */
+
+static struct bh_error *scenario_read(struct bh_rerun *rerun)
+{
+	const struct bh_trace *trace = rerun->config.trace;
+	const struct bh_trace_input *input = NULL;
+
+	for (size_t i = 0; !input && i < bh_trace_input_count(trace); i++)
+		if (bh_trace_input(trace, i)->role == BH_TRACE_SCENARIO)
+			input = bh_trace_input(trace, i);
+	if (!input)
+		return bh_error_new(BH_ERR_INPUT, "the trace ends before its scenario: it is too "
+						  "short to be run again");
+	BH_TRY(bh_scenario_parse_yaml(input->text, input->text_size, input->name,
+				      &rerun->scenario));
+	rerun->scenario->seed = bh_trace_seed(trace);
+	if (rerun->scenario->node_count != bh_trace_node_count(trace))
+		return bh_error_new(BH_ERR_INPUT,
+				    "the trace has %zu nodes, its scenario %zu: it "
+				    "was made by another version of backhop",
+				    bh_trace_node_count(trace), rerun->scenario->node_count);
+	return NULL;
+}
+
+static struct bh_error *image_check(struct bh_rerun *rerun, const struct bh_trace_input *input)
+{
+	const struct bh_rerun_config *config = &rerun->config;
+	uint8_t hash[16], *bytes;
+	size_t length;
+	char *path;
+
+	BH_TRY(config->find_kernel(config->find_kernel_arg, input->name, &path));
+	struct bh_error *error =
+		bh_file_read(path, "a kernel image", KERNEL_IMAGE_MAX, &bytes, &length);
+	if (!error) {
+		bh_hash128(bytes, length, hash);
+		free(bytes);
+		if (memcmp(hash, input->hash, sizeof(hash)))
+			error = bh_error_new(
+				BH_ERR_INPUT,
+				"%s: not the kernel image that the run was recorded with (build-id "
+				"%s): put that one there, or record the run again",
+				path, input->build_id ? input->build_id : "unknown");
+	}
+	free(path);
+	return error;
+}
+
+/* Adds a recorded input and, if the run read its contents, reads and checks them now. */
+static struct bh_error *file_add(struct bh_rerun *rerun, const struct bh_trace_input *from)
+{
+	struct bh_input input = {
+		.path = (char *)from->name,
+		.kind = from->kind,
+		.mode = from->mode,
+		.size = from->size,
+		.number = from->number,
+		.was_read = from->was_read,
+		.text = (char *)from->text,
+		.text_size = from->text_size,
+	};
+
+	memcpy(input.hash, from->hash, sizeof(input.hash));
+	BH_TRY(bh_inputs_add(rerun->inputs, &input));
+	if (from->kind != BH_INPUT_FILE || !from->was_read)
+		return NULL;
+	int status = bh_inputs_read(rerun->inputs, bh_inputs_lookup(rerun->inputs, from->name));
+	if (!status)
+		return NULL;
+	if (status == -ESTALE)
+		return bh_error_new(BH_ERR_INPUT,
+				    "%s: has changed since the run was recorded: put the recorded "
+				    "contents back, or record the run again",
+				    from->name);
+	return bh_error_new(BH_ERR_INPUT,
+			    "%s: the recorded run read this file, but here it cannot be read: %s",
+			    from->name, strerror(-status));
+}
+
+static struct bh_error *inputs_check(struct bh_rerun *rerun)
+{
+	const struct bh_trace *trace = rerun->config.trace;
+
+	BH_TRY(bh_inputs_create_recorded(&rerun->inputs));
+	for (size_t i = 0; i < bh_trace_input_count(trace); i++) {
+		const struct bh_trace_input *input = bh_trace_input(trace, i);
+
+		if (input->role == BH_TRACE_KERNEL)
+			BH_TRY(image_check(rerun, input));
+		else if (input->role == BH_TRACE_FILE)
+			BH_TRY(file_add(rerun, input));
+	}
+	return NULL;
+}
+
+static struct bh_error *plan_check(struct bh_rerun *rerun)
+{
+	const struct bh_trace *trace = rerun->config.trace;
+	uint64_t plant = rerun->config.plant_event;
+	struct bh_event event;
+
+	if (plant) {
+		BH_TRY(bh_trace_event(trace, plant, &event));
+		if (event.kind != BH_EVENT_TX)
+			return bh_error_new(BH_ERR_INPUT,
+					    "event %" PRIu64 " is a %s, but a fault can only be "
+					    "planted in the frame of a tx",
+					    plant, bh_event_kind_name(event.kind));
+	}
+	if (!rerun->recorded_count)
+		return NULL;
+	BH_TRY(bh_trace_event(trace, rerun->recorded_count, &event));
+	if (event.kind == BH_EVENT_STOP && event.vtime_ns < rerun->scenario->stop_ns)
+		rerun->stopped_at = rerun->recorded_count - 1;
+	return window_load(rerun, &rerun->now, 1);
+}
+
+struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret)
+{
+	struct bh_rerun *rerun = calloc(1, sizeof(*rerun));
+	struct bh_error *error = NULL;
+
+	if (!rerun)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	memset(&bh_rerun_report, 0, sizeof(bh_rerun_report));
+	rerun->config = *config;
+	rerun->recorded_count = bh_trace_event_count(config->trace);
+	rerun->now.events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*rerun->now.events));
+	rerun->next.events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*rerun->next.events));
+	if (!rerun->now.events || !rerun->next.events)
+		error = bh_error_new(BH_ERR_NOMEM, "out of memory");
+	if (!error)
+		error = scenario_read(rerun);
+	if (!error)
+		error = plan_check(rerun);
+	if (!error)
+		error = inputs_check(rerun);
+	if (error) {
+		bh_rerun_destroy(rerun);
+		return error;
+	}
+	*rerun_ret = rerun;
+	return NULL;
+}
+
+struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
+{
+	const struct bh_sim_config config = {
+		.scenario = rerun->scenario,
+		.inputs = rerun->inputs,
+		.find_kernel = rerun->config.find_kernel,
+		.find_kernel_arg = rerun->config.find_kernel_arg,
+		.observer = {.arg = rerun,
+			     .event = observe_event,
+			     .frame = rerun->config.plant_event ? observe_frame : NULL,
+			     .between = observe_between},
+	};
+
+	return bh_sim_create(&config, &rerun->sim);
+}
+
+/* The run ended, but the recording went on. */
+static void compare_end(struct bh_rerun *rerun)
+{
+	uint64_t missing = bh_rerun_report.events + 1;
+
+	if (is_over(rerun) || missing > rerun->recorded_count)
+		return;
+	const struct bh_event *recorded = recorded_event(rerun, missing);
+	if (!recorded)
+		return;
+	snprintf(RECORDED, TEXT_SIZE, "%s", bh_event_kind_name(recorded->kind));
+	snprintf(REPLAYED, TEXT_SIZE, "end of the run");
+	diverge(rerun, missing, recorded->node, "kind");
+}
+
+struct bh_error *bh_rerun_run(struct bh_rerun *rerun)
+{
+	const struct bh_sim_result *result;
+
+	if (!rerun->sim)
+		BH_TRY(bh_rerun_prepare(rerun));
+	BH_TRY(bh_sim_run(rerun->sim, &result));
+	compare_end(rerun);
+	bh_rerun_report.finished = 1;
+	struct bh_error *error = rerun->error;
+	rerun->error = NULL;
+	return error;
+}
+
+void bh_rerun_destroy(struct bh_rerun *rerun)
+{
+	if (!rerun)
+		return;
+	bh_sim_destroy(rerun->sim);
+	bh_inputs_destroy(rerun->inputs);
+	bh_scenario_destroy(rerun->scenario);
+	bh_error_free(rerun->error);
+	free(rerun->now.events);
+	free(rerun->next.events);
+	free(rerun);
+}
+
+struct bh_sim *bh_rerun_sim(const struct bh_rerun *rerun)
+{
+	return rerun->sim;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Breakpoints and watchpoints that gdb plants, and the conditions that it sends with them. Called
+ * by gdb_server.c; the engine calls back for each hit, in either direction.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "replayer/agent.h"
+#include "replayer/gdb_server_state.h"
+
+/* --- conditions --- */
+
+/* The registers are read once for all that is asked at one hit. */
+struct hit {
+	struct bh_gdb_server *server;
+	uint64_t thread;
+	int has_snapshot;
+	struct bh_gdb_snapshot snapshot;
+};
+
+static int hit_register(void *arg, unsigned int number, uint64_t *value_ret)
+{
+	struct hit *hit = arg;
+	uint8_t bytes[16];
+	uint64_t value = 0;
+	size_t size;
+
+	if (!hit->has_snapshot && bh_gdb_snapshot_take(hit->server, hit->thread, 0, &hit->snapshot))
+		return -1;
+	hit->has_snapshot = 1;
+	size = bh_gdb_register_value(&hit->snapshot, number, bytes);
+	if (size == 0 || size > sizeof(value))
+		return -1;
+	while (size--)
+		value = value << 8 | bytes[size];
+	*value_ret = value;
+	return 0;
+}
+
+static int hit_memory(void *arg, uint64_t address, void *bytes_ret, size_t length)
+{
+	struct hit *hit = arg;
+
+	return bh_replay_read(hit->server->replay, address, bytes_ret, length) == length ? 0 : -1;
+}
+
+int bh_gdb_breakpoint_holds(struct bh_gdb_breakpoint *breakpoint)
+{
+	struct bh_gdb_server *server = breakpoint->server;
+	struct hit hit = {.server = server, .thread = bh_replay_thread(server->replay)};
+	struct bh_agent_source source = {&hit, hit_register, hit_memory};
+
+	if (server->only_thread && (uint64_t)server->only_thread != hit.thread)
+		return 0;
+	for (size_t i = 0; i < breakpoint->condition_count; i++) {
+		const struct bh_gdb_condition *condition = &breakpoint->conditions[i];
+		uint64_t value = 0;
+
+		/* A condition that can't be evaluated stops: gdb then says why. */
+		if (bh_agent_evaluate(condition->code, condition->length, &source, &value) || value)
+			return 1;
+	}
+	return breakpoint->condition_count == 0;
+}
+
+static int engine_condition(void *arg, struct bh_replay *replay)
+{
+	return bh_gdb_breakpoint_holds(arg);
+}
+
+static void free_conditions(struct bh_gdb_breakpoint *breakpoint)
+{
+	for (size_t i = 0; i < breakpoint->condition_count; i++)
+		free(breakpoint->conditions[i].code);
+	free(breakpoint->conditions);
+	breakpoint->conditions = NULL;
+	breakpoint->condition_count = 0;
+}
+
+/* "X" length "," code, for each expression. */
+static int scan_condition(struct bh_gdb_breakpoint *breakpoint, struct bh_rsp_scan *scan)
+{
+	struct bh_gdb_condition condition, *grown;
+	uint64_t length = bh_rsp_scan_hex(scan);
+
+	bh_rsp_scan_expect(scan, ",");
+	condition.code = bh_rsp_scan_bytes(scan, &condition.length);
+	if (!condition.code)
+		return -1;
+	grown = realloc(breakpoint->conditions,
+			(breakpoint->condition_count + 1) * sizeof(condition));
+	if (!grown || condition.length != length) {
+		if (grown)
+			breakpoint->conditions = grown;
+		free(condition.code);
+		return -1;
+	}
+	breakpoint->conditions = grown;
+	breakpoint->conditions[breakpoint->condition_count++] = condition;
+	return 0;
+}
+
+static int scan_conditions(struct bh_gdb_breakpoint *breakpoint, struct bh_rsp_scan *scan)
+{
+	while (bh_rsp_scan_accept(scan, ";")) {
+		if (bh_rsp_scan_accept(scan, "cmds:"))
+			return -1; /* not offered in qSupported */
+		while (bh_rsp_scan_accept(scan, "X"))
+			if (scan_condition(breakpoint, scan))
+				return -1;
+	}
+	return scan->failed || bh_rsp_scan_left(scan) ? -1 : 0;
+}
+
+/* --- breakpoints --- */
+
+struct bh_gdb_breakpoint *bh_gdb_breakpoint_find(struct bh_gdb_server *server, uint64_t address)
+{
+	for (size_t i = 0; i < server->breakpoint_count; i++)
+		if (server->breakpoints[i]->address == address)
+			return server->breakpoints[i];
+	return NULL;
+}
+
+static struct bh_gdb_breakpoint *add_breakpoint(struct bh_gdb_server *server, uint64_t address)
+{
+	struct bh_gdb_breakpoint **grown, *breakpoint;
+
+	grown = realloc(server->breakpoints, (server->breakpoint_count + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	server->breakpoints = grown;
+	breakpoint = calloc(1, sizeof(*breakpoint));
+	if (!breakpoint)
+		return NULL;
+	breakpoint->server = server;
+	breakpoint->address = address;
+	server->breakpoints[server->breakpoint_count++] = breakpoint;
+	return breakpoint;
+}
+
+static void drop_breakpoint(struct bh_gdb_server *server, struct bh_gdb_breakpoint *breakpoint)
+{
+	for (size_t i = 0; i < server->breakpoint_count; i++) {
+		if (server->breakpoints[i] != breakpoint)
+			continue;
+		server->breakpoints[i] = server->breakpoints[--server->breakpoint_count];
+		break;
+	}
+	free_conditions(breakpoint);
+	free(breakpoint);
+}
+
+static void insert_breakpoint(struct bh_gdb_server *server, unsigned int kind, uint64_t address,
+			      struct bh_rsp_scan *scan)
+{
+	struct bh_gdb_breakpoint *breakpoint = bh_gdb_breakpoint_find(server, address);
+	struct bh_error *error;
+	uint8_t byte;
+
+	if (bh_replay_read(server->replay, address, &byte, 1) != 1) {
+		bh_gdb_refuse(server, "there is no memory at 0x%lx", address);
+		return;
+	}
+	if (!breakpoint)
+		breakpoint = add_breakpoint(server, address);
+	if (!breakpoint) {
+		bh_gdb_refuse(server, "out of memory");
+		return;
+	}
+	free_conditions(breakpoint);
+	if (scan_conditions(breakpoint, scan)) {
+		/* Without its condition it stops at each hit, and gdb checks it over there. */
+		free_conditions(breakpoint);
+	}
+	breakpoint->kinds |= kind;
+	error = bh_replay_breakpoint_insert(server->replay, address, engine_condition, breakpoint);
+	if (error) {
+		drop_breakpoint(server, breakpoint);
+		bh_gdb_refuse_error(server, error);
+	} else {
+		bh_rsp_text(&server->reply, "OK");
+	}
+}
+
+static void remove_breakpoint(struct bh_gdb_server *server, unsigned int kind, uint64_t address)
+{
+	struct bh_gdb_breakpoint *breakpoint = bh_gdb_breakpoint_find(server, address);
+
+	if (breakpoint) {
+		breakpoint->kinds &= ~kind;
+		if (!breakpoint->kinds) {
+			bh_replay_breakpoint_remove(server->replay, address);
+			drop_breakpoint(server, breakpoint);
+		}
+	}
+	bh_rsp_text(&server->reply, "OK");
+}
+
+/* --- watchpoints --- */
+
+const struct bh_gdb_watchpoint *bh_gdb_watchpoint_find(const struct bh_gdb_server *server,
+						       uint64_t address)
+{
+	for (size_t i = 0; i < server->watchpoint_count; i++) {
+		const struct bh_gdb_watchpoint *watchpoint = &server->watchpoints[i];
+
+		if (address - watchpoint->address < watchpoint->length)
+			return watchpoint;
+	}
+	return NULL;
+}
+
+static void insert_watchpoint(struct bh_gdb_server *server,
+			      const struct bh_gdb_watchpoint *watchpoint)
+{
+	struct bh_gdb_watchpoint *grown;
+	struct bh_error *error;
+
+	grown = realloc(server->watchpoints, (server->watchpoint_count + 1) * sizeof(*grown));
+	if (!grown) {
+		bh_gdb_refuse(server, "out of memory");
+		return;
+	}
+	server->watchpoints = grown;
+	error = bh_replay_watch_insert(server->replay, watchpoint->address, watchpoint->length,
+				       watchpoint->kind);
+	if (error) {
+		bh_gdb_refuse_error(server, error);
+		return;
+	}
+	server->watchpoints[server->watchpoint_count++] = *watchpoint;
+	bh_rsp_text(&server->reply, "OK");
+}
+
+static void remove_watchpoint(struct bh_gdb_server *server,
+			      const struct bh_gdb_watchpoint *watchpoint)
+{
+	for (size_t i = 0; i < server->watchpoint_count; i++) {
+		struct bh_gdb_watchpoint *entry = &server->watchpoints[i];
+
+		if (entry->address != watchpoint->address || entry->kind != watchpoint->kind ||
+		    entry->length != watchpoint->length)
+			continue;
+		bh_replay_watch_remove(server->replay, entry->address, entry->length, entry->kind);
+		*entry = server->watchpoints[--server->watchpoint_count];
+		break;
+	}
+	bh_rsp_text(&server->reply, "OK");
+}
+
+/* --- packets --- */
+
+/* Z type "," address "," kind [";" conditions] */
+static void handle_point(struct bh_gdb_server *server, struct bh_rsp_scan *scan, int is_insert)
+{
+	uint64_t type = bh_rsp_scan_hex(scan), address, kind;
+
+	bh_rsp_scan_expect(scan, ",");
+	address = bh_rsp_scan_hex(scan);
+	bh_rsp_scan_expect(scan, ",");
+	kind = bh_rsp_scan_hex(scan);
+	if (scan->failed) {
+		bh_gdb_refuse(server, "a Z packet is Ztype,address,kind");
+		return;
+	}
+	if (type <= 1) {
+		unsigned int bit = type == 0 ? BH_GDB_SOFTWARE : BH_GDB_HARDWARE;
+
+		if (is_insert)
+			insert_breakpoint(server, bit, address, scan);
+		else
+			remove_breakpoint(server, bit, address);
+	} else if (type <= 4) {
+		struct bh_gdb_watchpoint watchpoint = {
+			.address = address,
+			.length = kind,
+			.kind = type == 2   ? BH_WATCH_WRITE
+				: type == 3 ? BH_WATCH_READ
+					    : BH_WATCH_ACCESS,
+		};
+
+		if (is_insert)
+			insert_watchpoint(server, &watchpoint);
+		else
+			remove_watchpoint(server, &watchpoint);
+	}
+}
+
+void bh_gdb_point_insert(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	handle_point(server, scan, 1);
+}
+
+void bh_gdb_point_remove(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	handle_point(server, scan, 0);
+}
+
+void bh_gdb_points_free(struct bh_gdb_server *server)
+{
+	while (server->breakpoint_count) {
+		bh_replay_breakpoint_remove(server->replay, server->breakpoints[0]->address);
+		drop_breakpoint(server, server->breakpoints[0]);
+	}
+	while (server->watchpoint_count) {
+		const struct bh_gdb_watchpoint *last =
+			&server->watchpoints[--server->watchpoint_count];
+
+		bh_replay_watch_remove(server->replay, last->address, last->length, last->kind);
+	}
+	free(server->breakpoints);
+	free(server->watchpoints);
+	server->breakpoints = NULL;
+	server->watchpoints = NULL;
+}

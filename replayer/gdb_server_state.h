@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the gdb server share. gdb_server.c reads packets and sends replies; each
+ * handler, in the file for its subject, takes a packet apart and puts the reply's payload into
+ * server->reply (an empty one tells gdb that the packet isn't supported).
+ */
+#ifndef BH_REPLAYER_GDB_SERVER_STATE_H
+#define BH_REPLAYER_GDB_SERVER_STATE_H
+
+#include <sys/user.h>
+
+#include "common/cursor.h"
+#include "replayer/engine.h"
+#include "replayer/gdb_target_xml.h"
+#include "replayer/rsp.h"
+
+struct bh_json;
+struct bh_gdb_server;
+
+/* One agent expression: a breakpoint's condition. */
+struct bh_gdb_condition {
+	uint8_t *code;
+	size_t length;
+};
+
+/* gdb may have both kinds at one address; the engine has one. */
+#define BH_GDB_SOFTWARE 1u
+#define BH_GDB_HARDWARE 2u
+
+struct bh_gdb_breakpoint {
+	struct bh_gdb_server *server; /* the engine hands out this structure as its argument */
+	uint64_t address;
+	unsigned int kinds;		     /* BH_GDB_SOFTWARE, BH_GDB_HARDWARE */
+	struct bh_gdb_condition *conditions; /* stop if one holds, or if there is none */
+	size_t condition_count;
+};
+
+struct bh_gdb_watchpoint {
+	uint64_t address;
+	size_t length;
+	enum bh_watch_kind kind;
+};
+
+#define BH_GDB_MAX_FILES 16
+
+struct bh_gdb_server {
+	struct bh_replay *replay;
+	const char *executable;
+	int socket;
+	int is_done;	  /* the debugger left: its last packet is still answered */
+	int has_no_reply; /* … unless it is k */
+	int is_lost;	  /* the connection is, or memory is short: nothing can be sent */
+	struct bh_error
+		*error; /* the first fault of the replay itself, told when the server ends */
+
+	struct bh_rsp_reader reader;
+	struct bh_buffer reply; /* payload being put together */
+	struct bh_buffer sent;	/* the last frame, for a '-' */
+	int is_ack_off;
+
+	int64_t general_thread; /* Hg: whose registers and memory; 0: the stopped one */
+	int64_t resume_thread;	/* Hc: who may stop in the next bs or bc; 0 or -1: any */
+	int64_t only_thread;	/* while resumed: breakpoints in others are passed; 0: none is */
+	struct bh_stop stop;	/* the last one; its thread is what gdb calls current */
+	int has_target;		/* a goto is armed: the next resume goes there */
+	struct bh_position target;
+	int has_pending_stop;	 /* gdb was sent for the library list first: see resume */
+	uint64_t library_digest; /* of the list that gdb has; 0: it has never asked */
+
+	struct bh_gdb_breakpoint **breakpoints;
+	size_t breakpoint_count;
+	struct bh_gdb_watchpoint *watchpoints;
+	size_t watchpoint_count;
+
+	int files[BH_GDB_MAX_FILES]; /* host descriptors of vFile:open, or -1 */
+};
+
+typedef void bh_gdb_handler(struct bh_gdb_server *server, struct bh_rsp_scan *scan);
+
+/* --- gdb_server.c --- */
+
+/* "E.sentence"; gdb prints the sentence. */
+void bh_gdb_refuse(struct bh_gdb_server *server, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same, from an error that is freed. */
+void bh_gdb_refuse_error(struct bh_gdb_server *server, struct bh_error *error);
+/* Text on the user's terminal; only while gdb waits for a stop. */
+void bh_gdb_print(struct bh_gdb_server *server, const char *text);
+/* Looks for a Ctrl-C while the replay moves; given to bh_replay_set_poll(). */
+int bh_gdb_poll(void *server);
+/* General thread as the engine counts: never 0. */
+uint64_t bh_gdb_general_thread(const struct bh_gdb_server *server);
+/* The engine's entry for a thread; NULL if it doesn't exist now. */
+const struct bh_replay_thread *bh_gdb_find_thread(struct bh_gdb_server *server, uint64_t thread);
+
+/* --- gdb_server_resume.c --- */
+
+bh_gdb_handler bh_gdb_why;	/* ? */
+bh_gdb_handler bh_gdb_vcont;	/* vCont;… */
+bh_gdb_handler bh_gdb_continue; /* c, C */
+bh_gdb_handler bh_gdb_step;	/* s, S */
+bh_gdb_handler bh_gdb_reverse;	/* bc, bs */
+bh_gdb_handler bh_gdb_restart;	/* vRun */
+/* Makes the next resume a move to position. */
+void bh_gdb_arm(struct bh_gdb_server *server, struct bh_position position);
+
+/* --- gdb_server_registers.c --- */
+
+/* Everything that the registers of a thread are taken from. */
+struct bh_gdb_snapshot {
+	struct user_regs_struct registers;
+	struct user_fpregs_struct fp;
+	int is_running; /* has the CPU, so that all of registers is valid */
+	int has_fp;
+	uint64_t position[BH_GDB_POSITION_COUNT];
+};
+
+/* Non-zero if the thread doesn't exist or its registers can't be read. */
+int bh_gdb_snapshot_take(struct bh_gdb_server *server, uint64_t thread, int with_fp,
+			 struct bh_gdb_snapshot *snapshot_ret);
+/* Little-endian bytes of a register, at most 16. Returns its size; 0: no value now. */
+size_t bh_gdb_register_value(const struct bh_gdb_snapshot *snapshot, unsigned int number,
+			     uint8_t *bytes_ret);
+bh_gdb_handler bh_gdb_registers_read;  /* g */
+bh_gdb_handler bh_gdb_register_read;   /* p */
+bh_gdb_handler bh_gdb_registers_write; /* G, P */
+
+/* --- gdb_server_breakpoint.c --- */
+
+bh_gdb_handler bh_gdb_point_insert; /* Z0 to Z4 */
+bh_gdb_handler bh_gdb_point_remove; /* z0 to z4 */
+/* The breakpoint planted at address, or NULL. */
+struct bh_gdb_breakpoint *bh_gdb_breakpoint_find(struct bh_gdb_server *server, uint64_t address);
+/* Does it stop here and now? */
+int bh_gdb_breakpoint_holds(struct bh_gdb_breakpoint *breakpoint);
+/* The watchpoint that covers address; NULL if none does. */
+const struct bh_gdb_watchpoint *bh_gdb_watchpoint_find(const struct bh_gdb_server *server,
+						       uint64_t address);
+void bh_gdb_points_free(struct bh_gdb_server *server);
+
+/* --- gdb_server_query.c --- */
+
+bh_gdb_handler bh_gdb_supported;     /* qSupported */
+bh_gdb_handler bh_gdb_thread_list;   /* qfThreadInfo */
+bh_gdb_handler bh_gdb_thread_extra;  /* qThreadExtraInfo */
+bh_gdb_handler bh_gdb_thread_alive;  /* T */
+bh_gdb_handler bh_gdb_memory_read;   /* m */
+bh_gdb_handler bh_gdb_memory_binary; /* x */
+bh_gdb_handler bh_gdb_memory_write;  /* M, X */
+bh_gdb_handler bh_gdb_memory_search; /* qSearch:memory */
+bh_gdb_handler bh_gdb_monitor;	     /* qRcmd */
+
+/* --- gdb_server_xfer.c --- */
+
+bh_gdb_handler bh_gdb_xfer; /* qXfer:…:read */
+/* Identifies the images that the list shows now; never 0. */
+uint64_t bh_gdb_library_digest(struct bh_gdb_server *server);
+
+/* --- gdb_server_file.c --- */
+
+bh_gdb_handler bh_gdb_file; /* vFile:… */
+void bh_gdb_files_close(struct bh_gdb_server *server);
+
+/* --- gdb_server_private.c --- */
+
+bh_gdb_handler bh_gdb_private; /* qBackhop:…, QBackhop:… */
+
+#endif

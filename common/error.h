@@ -22,7 +22,7 @@ struct bh_error {
 
 /* Never returns NULL: falls back to a static out-of-memory error. The caller owns the result. */
 struct bh_error *bh_error_new(enum bh_error_code code, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3), returns_nonnull));
 
 /* Takes NULL. */
 void bh_error_free(struct bh_error *error);

@@ -15,7 +15,8 @@ struct bh_summary {
 	const struct bh_sim_result *result;
 	double wall_s;           /* host seconds of the whole command so far */
 	const char *trace;       /* path of the trace, or NULL */
-	int is_interrupted;
+	int is_reproducible;     /* leave out what differs between recordings of the same run:
+				  * wall_s, boot_s, trace (for the trace itself) */
 };
 
 /* The object of DESIGN.md section 8, without a newline; the caller frees it. NULL: out of memory. */
@@ -23,7 +24,7 @@ char *bh_summary_json(const struct bh_summary *summary);
 /* The same for a person, a few lines; failures last. */
 void bh_summary_print(const struct bh_summary *summary, FILE *stream);
 
-/* 0 when the run passed, else 1. */
+/* 0 when the run passed, else 1 (also when it was interrupted). */
 int bh_summary_exit_status(const struct bh_summary *summary);
 
 #endif

@@ -13,6 +13,18 @@ static const char *const kind_names[BH_EVENT_KIND_COUNT] = {
 	[BH_EVENT_CONSOLE] = "console", [BH_EVENT_HALT] = "halt",   [BH_EVENT_STOP] = "stop",
 };
 
+static const char *const loss_names[] = {
+	[BH_LOSS_RANDOM] = "loss",
+	[BH_LOSS_QUEUE] = "queue",
+	[BH_LOSS_NODE_DOWN] = "node-down",
+	[BH_LOSS_TOO_LONG] = "too-long",
+};
+
+const char *bh_loss_reason_name(uint64_t reason)
+{
+	return reason < sizeof(loss_names) / sizeof(loss_names[0]) ? loss_names[reason] : NULL;
+}
+
 const char *bh_event_kind_name(unsigned int kind)
 {
 	return kind < BH_EVENT_KIND_COUNT ? kind_names[kind] : NULL;

@@ -15,7 +15,7 @@ enum bh_event_kind {
 	BH_EVENT_TIMER,    /* a node's clock event device fires */
 	BH_EVENT_RX,       /* a frame arrives at a device; cause: the TX */
 	BH_EVENT_TX,       /* a node puts a frame on a link; happens inside the event that caused it */
-	BH_EVENT_LOST,     /* a link dropped the frame of `cause` (loss, full queue, link down) */
+	BH_EVENT_LOST,     /* the frame of the TX or RX `cause` is gone; value: bh_loss_reason */
 	BH_EVENT_SPAWN,    /* a program is started; value: its number in the scenario's order */
 	BH_EVENT_EXEC,     /* a task executed a program; value: pid, hash: of the path and argv */
 	BH_EVENT_EXIT,     /* a process ended; value: pid << 32 | wait status */
@@ -24,6 +24,15 @@ enum bh_event_kind {
 	BH_EVENT_HALT,     /* a node halted or panicked; value: 1 for a panic */
 	BH_EVENT_STOP,     /* the run ends: always the last event */
 	BH_EVENT_KIND_COUNT,
+};
+
+/* Why a link lost a frame: the value of LOST events. Part of the trace format: append only. */
+enum bh_loss_reason {
+	BH_LOSS_NONE = 0,
+	BH_LOSS_RANDOM = 1,    /* the link's loss */
+	BH_LOSS_QUEUE = 2,     /* its queue of frames that wait for the wire was full */
+	BH_LOSS_NODE_DOWN = 3, /* the receiver has halted */
+	BH_LOSS_TOO_LONG = 4,  /* longer than any frame can be */
 };
 
 #define BH_NO_NODE   UINT32_MAX
@@ -42,6 +51,9 @@ struct bh_event {
 	uint32_t length;   /* bytes of the frame, output or text; else 0 */
 	uint8_t kind;      /* enum bh_event_kind */
 };
+
+/* "loss", "queue", …; NULL for a number that is no reason. */
+const char *bh_loss_reason_name(uint64_t reason);
 
 /* "rx", "tx", …; NULL for a number that is no kind. */
 const char *bh_event_kind_name(unsigned int kind);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/event.h"
 #include "simulator/rng.h"
 
 /* The largest frame: 65535 bytes of payload, an Ethernet header, stacked VLAN tags. */
@@ -22,6 +23,7 @@ struct bh_frame {
 	uint64_t sequence;      /* of scheduling, for the event queue */
 	uint64_t cause;         /* its TX event */
 	uint64_t packet;        /* packet id */
+	uint64_t hash;          /* of data */
 	uint32_t hop;           /* links crossed when it arrives */
 	uint32_t length;        /* bytes */
 	uint8_t size_class;
@@ -39,15 +41,6 @@ void bh_frame_pool_destroy(struct bh_frame_pool *pool);
 /* A frame with a copy of data; NULL when out of memory. length <= BH_FRAME_LENGTH_MAX. */
 struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, size_t length);
 void bh_frame_release(struct bh_frame_pool *pool, struct bh_frame *frame);
-
-/* Why a frame doesn't arrive; the value of LOST events, part of the trace format: append only. */
-enum bh_loss_reason {
-	BH_LOSS_NONE = 0,
-	BH_LOSS_RANDOM = 1,    /* the link's loss */
-	BH_LOSS_QUEUE = 2,     /* queue_frames were already waiting for the wire */
-	BH_LOSS_NODE_DOWN = 3, /* the receiver has halted */
-	BH_LOSS_TOO_LONG = 4,  /* longer than BH_FRAME_LENGTH_MAX */
-};
 
 /* One direction. Set the first group, zero the rest, call bh_rng_init(). */
 struct bh_link_direction {

@@ -32,5 +32,6 @@ void bh_scenario_destroy(struct bh_scenario *scenario)
 	free(scenario->nodes);
 	free(scenario->links);
 	free(scenario->name);
+	free(scenario->filename);
 	free(scenario);
 }

@@ -58,6 +58,7 @@ struct bh_scenario_link {
 
 struct bh_scenario {
 	char *name;
+	char *filename;         /* as given to the parser, for messages; NULL if made otherwise */
 	uint64_t seed;          /* default 1 */
 	uint64_t stop_ns;       /* virtual time at which the run ends */
 	struct bh_scenario_node *nodes; /* node ids count from 0 in this order */

@@ -10,7 +10,7 @@
 #include "simulator/scenario.h"
 #include "simulator/yaml_tree.h"
 
-#define BH_SCENARIO_NODES_MAX 16384u
+#define BH_SCENARIO_NODES_MAX 4096u /* BH_NODE_MAX of kernel-lib/node.h */
 #define BH_SCENARIO_LINKS_MAX 65536u
 #define BH_SCENARIO_BYTES_MAX (64u << 20)
 

@@ -498,7 +498,8 @@ static struct bh_error *read_document(struct bh_scenario_reader *reader,
 					 "{stop_time: 30s}");
 	if (!scenario->name)
 		scenario->name = strdup("scenario");
-	return scenario->name ? NULL : out_of_memory();
+	scenario->filename = strdup(reader->filename);
+	return scenario->name && scenario->filename ? NULL : out_of_memory();
 }
 
 struct bh_error *bh_scenario_parse_yaml(const char *text, size_t length, const char *filename,

@@ -61,6 +61,7 @@ struct bh_failure {
 struct bh_sim_result {
 	uint64_t events, frames, virtual_ns, digest;
 	uint64_t *node_digests; /* one per node: the events of that node only */
+	int is_interrupted;     /* observer.between ended the run */
 	double boot_s;          /* host seconds until all nodes idled once; for print only */
 	struct bh_process_result *processes;
 	size_t process_count;

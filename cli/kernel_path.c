@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Finds what is installed or built with the program: see kernel_path.h. */
+#include "cli/kernel_path.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The folder of the executable, without a slash at the end; 0 or -1. */
+static int program_folder(char folder_ret[PATH_MAX])
+{
+	ssize_t length = readlink("/proc/self/exe", folder_ret, PATH_MAX - 1);
+
+	if (length <= 0)
+		return -1;
+	folder_ret[length] = '\0';
+	char *slash = strrchr(folder_ret, '/');
+
+	if (!slash)
+		return -1;
+	*slash = '\0';
+	return 0;
+}
+
+/* "folder/middle/name" if that exists, else NULL. */
+static char *existing(const char *folder, const char *middle, const char *name)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s%s/%s", folder, middle, name) < 0)
+		return NULL;
+	if (access(path, R_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+char *bh_find_installed(const char *name)
+{
+	char folder[PATH_MAX];
+	char *path;
+
+	if (program_folder(folder) < 0)
+		return NULL;
+	path = existing(folder, "", name);
+	return path ? path : existing(folder, "/../lib/backhop", name);
+}
+
+struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret)
+{
+	const char *chosen = getenv("BACKHOP_KERNEL_DIR");
+	char name[128];
+	char *path;
+
+	snprintf(name, sizeof(name), "kernel-%s/image", version);
+	if (chosen && *chosen) {
+		path = existing(chosen, "", name);
+		if (!path)
+			return bh_error_new(
+				BH_ERR_MACHINE,
+				"there is no kernel %s at %s/%s, where BACKHOP_KERNEL_DIR "
+				"says; unset it or build one with: make KERNELS=%s kernels",
+				version, chosen, name, version);
+	} else {
+		path = bh_find_installed(name);
+		if (!path)
+			return bh_error_new(BH_ERR_MACHINE,
+					    "there is no image of kernel %s; build it with: make "
+					    "KERNELS=%s kernels",
+					    version, version);
+	}
+	*path_ret = path;
+	return NULL;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inside of a run, shared by sim.c (life and main loop), sim_event.c (events and failures),
+ * sim_node.c (what a kernel asks of the simulator) and sim_process.c (programs). Private to them.
+ */
+#ifndef BH_SIMULATOR_SIM_INTERNAL_H
+#define BH_SIMULATOR_SIM_INTERNAL_H
+
+#include "kernel-lib/node.h"
+#include "posix/posix.h"
+#include "simulator/event_queue.h"
+#include "simulator/link.h"
+#include "simulator/sim.h"
+
+/* One direction of a link, and where it leads. */
+struct bh_sim_wire {
+	struct bh_link_direction direction;
+	uint32_t to_node, to_device;
+	size_t slot; /* of the event queue */
+};
+
+enum bh_sim_process_state {
+	BH_SIM_PROCESS_WAITING,
+	BH_SIM_PROCESS_STARTING, /* spawned, the kernel hasn't answered yet */
+	BH_SIM_PROCESS_RUNNING,
+	BH_SIM_PROCESS_ENDED,    /* also: could not be started */
+};
+
+struct bh_sim_process {
+	const struct bh_process *scenario;
+	struct bh_process_result *result;
+	size_t number;           /* in the scenario's order over all nodes: value of SPAWN */
+	enum bh_sim_process_state state;
+	char **environment;      /* the default one and the scenario's; NULL-terminated */
+	uint64_t spawn_event;
+};
+
+#define BH_LOG_LINE_MAX 200u
+
+struct bh_sim_node {
+	struct bh_sim *sim;
+	uint32_t id;
+	const struct bh_scenario_node *scenario;
+	struct bh_node *kernel;
+	struct bh_posix_node *posix;
+	struct bh_rng entropy;
+	uint64_t digest;
+	int is_dead;
+
+	struct bh_sim_wire *wires[BH_MAX_DEVICES]; /* by device */
+	unsigned int device_count;
+	struct bh_frame *received_first, *received_last; /* for frame_receive() */
+	struct bh_frame *received_current;               /* the one it gave last */
+
+	size_t timer_slot;
+	uint64_t timer_ns, timer_sequence, timer_cause;
+	int timer_is_changed;    /* since the node was entered */
+
+	size_t program_slot;
+	struct bh_sim_process *processes; /* setup lines first */
+	size_t process_count, setup_count, setup_done;
+	struct bh_sim_process *spawning;  /* for spawn_next() */
+	uint64_t program_cause;           /* of the start that is scheduled */
+
+	char log_line[BH_LOG_LINE_MAX + 1]; /* of the kernel log, not ended yet */
+	unsigned int log_length;
+	unsigned int log_failures;
+};
+
+struct bh_sim {
+	struct bh_sim_config config;
+	struct bh_sim_result result;
+	struct bh_event_queue *queue;
+	struct bh_frame_pool frames;
+	struct bh_posix *posix;
+	struct bh_sim_node *nodes;
+	size_t node_count;
+	struct bh_sim_wire *wires;  /* 2 for each link of the scenario */
+	struct bh_sim_process *processes;
+	struct bh_image **images;
+	char **image_versions;
+	size_t image_count;
+
+	uint64_t now_ns;
+	uint64_t sequence;          /* of scheduling */
+	uint64_t handling;          /* the event of the queue that is being handled */
+	uint64_t still_events;      /* handled since the clock last moved */
+	size_t unfinished;          /* programs (no setup lines) that haven't ended */
+	int is_over;                /* nothing more to wait for */
+	struct bh_error *error;     /* the run can't go on */
+};
+
+/* --- sim_event.c --- */
+
+/* Numbers the event, sets its time, brings the digests and the gate up to date, tells the observer:
+ * the one place where an event begins. */
+void bh_sim_event_begin(struct bh_sim *sim, struct bh_event *event);
+/* The number that the next event will have. */
+uint64_t bh_sim_next_event(const struct bh_sim *sim);
+/* Remembers a failure; event is the one to go to. */
+void bh_sim_fail(struct bh_sim *sim, const char *what, uint32_t node, uint64_t event,
+		 const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Remembers that the run can't go on, if nothing was remembered yet. */
+void bh_sim_abort(struct bh_sim *sim, struct bh_error *error);
+void bh_sim_output(struct bh_sim *sim, uint32_t node, const char *path, const void *data,
+		   size_t length);
+
+/* --- sim_node.c --- */
+
+extern const struct bh_host_ops bh_sim_host_ops;
+
+/* Let the kernel run until it idles, and see to what it left behind. */
+void bh_sim_node_boot(struct bh_sim_node *node);
+void bh_sim_node_resume(struct bh_sim_node *node, unsigned long interrupts);
+/* The slots of the event queue. */
+void bh_sim_node_timer(struct bh_sim_node *node);
+void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire);
+
+/* --- sim_process.c --- */
+
+struct bh_error *bh_sim_processes_create(struct bh_sim *sim);
+void bh_sim_processes_destroy(struct bh_sim *sim);
+extern const struct bh_posix_callbacks bh_sim_posix_callbacks;
+/* Schedules the next program of the node, if one is due. */
+void bh_sim_program_schedule(struct bh_sim_node *node);
+/* The slot of the event queue. */
+void bh_sim_program_start(struct bh_sim_node *node);
+int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret);
+void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno);
+/* The node died: its programs won't end any more. */
+void bh_sim_programs_lost(struct bh_sim_node *node);
+/* The run is over: what should have happened and hasn't? */
+void bh_sim_processes_check(struct bh_sim *sim, uint64_t stop_event);
+
+
+#endif

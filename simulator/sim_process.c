@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The programs of a scenario: started at their time, watched to their end, compared with what was
+ * expected of them. Setup lines run first, one after the other; a node's other programs wait for
+ * them. The callbacks run on a stack of the node, see host_abi.h and posix/posix.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/hash.h"
+#include "simulator/program_check.h"
+#include "simulator/sim_internal.h"
+
+static const char *const default_environment[] = {
+	"PATH=" BH_PROGRAM_PATH, "HOME=/root", "USER=root", "LOGNAME=root",
+	"SHELL=/bin/sh",	 "LANG=C",     "TERM=dumb",
+};
+#define DEFAULT_ENVIRONMENT_COUNT (sizeof(default_environment) / sizeof(default_environment[0]))
+
+/* --- set-up --- */
+
+static int is_same_variable(const char *a, const char *b)
+{
+	size_t length = strcspn(a, "=");
+
+	return strncmp(a, b, length + 1) == 0;
+}
+
+/* The strings belong to the scenario or are constants: only the array is allocated. */
+static char **environment_create(const struct bh_process *process)
+{
+	size_t count = 0, length = 0;
+
+	while (process->environment && process->environment[count])
+		count++;
+	char **environment = calloc(DEFAULT_ENVIRONMENT_COUNT + count + 1, sizeof(*environment));
+
+	if (!environment)
+		return NULL;
+	for (size_t i = 0; i < DEFAULT_ENVIRONMENT_COUNT; i++) {
+		int is_replaced = 0;
+
+		for (size_t j = 0; j < count; j++)
+			is_replaced |=
+				is_same_variable(default_environment[i], process->environment[j]);
+		if (!is_replaced)
+			environment[length++] = (char *)default_environment[i];
+	}
+	for (size_t j = 0; j < count; j++)
+		environment[length++] = process->environment[j];
+	return environment;
+}
+
+static char *join_words(char *const *words)
+{
+	size_t length = 1;
+
+	for (size_t i = 0; words[i]; i++)
+		length += strlen(words[i]) + 1;
+	char *line = calloc(1, length);
+
+	for (size_t i = 0; line && words[i]; i++) {
+		if (i > 0)
+			strcat(line, " ");
+		strcat(line, words[i]);
+	}
+	return line;
+}
+
+static struct bh_error *process_create(struct bh_sim_process *process, uint32_t node,
+				       const struct bh_process *scenario)
+{
+	struct bh_process_result *result = process->result;
+
+	process->scenario = scenario;
+	process->environment = environment_create(scenario);
+	result->node = node;
+	result->path = strdup(scenario->argv[0]);
+	result->command = join_words(scenario->argv);
+	if (!process->environment || !result->path || !result->command)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	return NULL;
+}
+
+struct bh_error *bh_sim_processes_create(struct bh_sim *sim)
+{
+	const struct bh_scenario *scenario = sim->config.scenario;
+	size_t count = 0, number = 0;
+
+	for (size_t i = 0; i < scenario->node_count; i++)
+		count += scenario->nodes[i].process_count;
+	sim->processes = calloc(count + 1, sizeof(*sim->processes));
+	sim->result.processes = calloc(count + 1, sizeof(*sim->result.processes));
+	if (!sim->processes || !sim->result.processes)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	sim->result.process_count = count;
+	for (size_t i = 0; i < scenario->node_count; i++) {
+		struct bh_sim_node *node = &sim->nodes[i];
+
+		node->processes = &sim->processes[number];
+		node->process_count = node->scenario->process_count;
+		for (size_t j = 0; j < node->process_count; j++, number++) {
+			struct bh_sim_process *process = &sim->processes[number];
+
+			process->number = number;
+			process->result = &sim->result.processes[number];
+			BH_TRY(process_create(process, node->id, &node->scenario->processes[j]));
+			if (process->scenario->is_setup)
+				node->setup_count++;
+			else
+				sim->unfinished++;
+		}
+	}
+	return NULL;
+}
+
+void bh_sim_processes_destroy(struct bh_sim *sim)
+{
+	for (size_t i = 0; i < sim->result.process_count; i++) {
+		free(sim->processes[i].environment);
+		free(sim->result.processes[i].path);
+		free(sim->result.processes[i].command);
+	}
+	free(sim->processes);
+	free(sim->result.processes);
+}
+
+/* --- starting --- */
+
+static struct bh_sim_process *next_program(struct bh_sim_node *node, uint64_t *time_ns_ret)
+{
+	struct bh_sim_process *next = NULL;
+
+	*time_ns_ret = node->sim->now_ns;
+	if (node->setup_done < node->setup_count) {
+		next = &node->processes[node->setup_done];
+		return next->state == BH_SIM_PROCESS_WAITING ? next : NULL;
+	}
+	for (size_t i = node->setup_count; i < node->process_count; i++) {
+		struct bh_sim_process *process = &node->processes[i];
+
+		if (process->state == BH_SIM_PROCESS_WAITING &&
+		    (!next || process->scenario->start_ns < next->scenario->start_ns))
+			next = process;
+	}
+	if (next && next->scenario->start_ns > *time_ns_ret)
+		*time_ns_ret = next->scenario->start_ns;
+	return next;
+}
+
+void bh_sim_program_schedule(struct bh_sim_node *node)
+{
+	struct bh_sim *sim = node->sim;
+	uint64_t time_ns;
+	const struct bh_sim_process *next = next_program(node, &time_ns);
+
+	if (node->is_dead || !next)
+		return;
+	/* A start that had to wait was made possible by what happens now, the others are the
+	 * scenario's. */
+	int has_waited = node->setup_done > 0 &&
+			 (next->scenario->is_setup || next->scenario->start_ns < sim->now_ns);
+
+	node->program_cause = has_waited ? sim->result.events : 0;
+	bh_event_queue_set(sim->queue, node->program_slot, time_ns, sim->sequence++);
+}
+
+void bh_sim_program_start(struct bh_sim_node *node)
+{
+	struct bh_sim *sim = node->sim;
+	uint64_t time_ns;
+	struct bh_sim_process *process = next_program(node, &time_ns);
+
+	bh_event_queue_clear(sim->queue, node->program_slot);
+	if (!process)
+		return;
+	struct bh_event event = {
+		.kind = BH_EVENT_SPAWN,
+		.cause = node->program_cause,
+		.value = process->number,
+		.node = node->id,
+		.device = BH_NO_DEVICE,
+	};
+
+	bh_sim_event_begin(sim, &event);
+	sim->handling = event.event;
+	process->state = BH_SIM_PROCESS_STARTING;
+	process->spawn_event = event.event;
+	process->result->start_ns = sim->now_ns;
+	node->spawning = process;
+	if (!process->scenario->is_setup)
+		bh_sim_program_schedule(node);
+	bh_sim_node_resume(node, BH_IRQ_SPAWN);
+}
+
+int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret)
+{
+	struct bh_sim_node *node = host;
+	struct bh_sim_process *process = node->spawning;
+
+	node->spawning = NULL;
+	if (!process)
+		return 0;
+	*spawn_ret = (struct bh_spawn){
+		.id = process->number,
+		.path = process->scenario->argv[0],
+		.argv = (const char *const *)process->scenario->argv,
+		.envp = (const char *const *)process->environment,
+		.cwd = "/",
+	};
+	return 1;
+}
+
+/* A program has ended or can't start: what depends on it goes on. */
+static void process_ended(struct bh_sim_node *node, struct bh_sim_process *process, int is_success)
+{
+	struct bh_sim *sim = node->sim;
+
+	process->state = BH_SIM_PROCESS_ENDED;
+	process->result->end_ns = sim->now_ns;
+	if (!process->scenario->is_setup) {
+		if (--sim->unfinished == 0)
+			sim->is_over = 1;
+		return;
+	}
+	node->setup_done++;
+	if (is_success)
+		bh_sim_program_schedule(node);
+	else
+		sim->is_over = 1;
+}
+
+void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno)
+{
+	struct bh_sim_node *node = host;
+	struct bh_sim_process *process = &node->sim->processes[id];
+
+	if (process->state != BH_SIM_PROCESS_STARTING)
+		return;
+	if (pid_or_errno > 0) {
+		process->state = BH_SIM_PROCESS_RUNNING;
+		process->result->pid = pid_or_errno;
+		return;
+	}
+	bh_sim_fail(node->sim, process->scenario->is_setup ? "setup" : "start", node->id,
+		    process->spawn_event, "%s could not be started: %s", process->result->path,
+		    strerrordesc_np(-pid_or_errno));
+	process_ended(node, process, 0);
+}
+
+/* --- what programs do --- */
+
+static void callback_output(void *arg, int pid, int fd, const void *data, size_t length)
+{
+	struct bh_sim_node *node = arg;
+	struct bh_event event = {
+		.kind = BH_EVENT_OUTPUT,
+		.cause = node->sim->handling,
+		.value = (uint64_t)pid << 32 | (uint32_t)fd,
+		.hash = bh_hash64(data, length),
+		.node = node->id,
+		.device = BH_NO_DEVICE,
+		.length = (uint32_t)length,
+	};
+	char path[64];
+
+	bh_sim_event_begin(node->sim, &event);
+	snprintf(path, sizeof(path), "var/log/%d/%s", pid, fd == 2 ? "stderr" : "stdout");
+	bh_sim_output(node->sim, node->id, path, data, length);
+}
+
+static void callback_exec(void *arg, int pid, const char *program, const char *argv,
+			  size_t argv_size)
+{
+	struct bh_sim_node *node = arg;
+	const uint64_t hashes[] = {bh_hash64(program, strlen(program)), bh_hash64(argv, argv_size)};
+	struct bh_event event = {
+		.kind = BH_EVENT_EXEC,
+		.cause = node->sim->handling,
+		.value = (uint64_t)pid,
+		.hash = bh_hash64(hashes, sizeof(hashes)),
+		.node = node->id,
+		.device = BH_NO_DEVICE,
+	};
+	char path[64];
+
+	bh_sim_event_begin(node->sim, &event);
+	snprintf(path, sizeof(path), "var/log/%d/cmdline", pid);
+	/* One line for each exec; arguments are set apart by blanks. */
+	for (size_t at = 0; at < argv_size; at += strnlen(argv + at, argv_size - at) + 1) {
+		if (at > 0)
+			bh_sim_output(node->sim, node->id, path, " ", 1);
+		bh_sim_output(node->sim, node->id, path, argv + at,
+			      strnlen(argv + at, argv_size - at));
+	}
+	bh_sim_output(node->sim, node->id, path, "\n", 1);
+}
+
+static void callback_log(void *arg, int pid, const char *text)
+{
+	struct bh_sim_node *node = arg;
+	char path[64];
+
+	snprintf(path, sizeof(path), "var/log/%d/log", pid);
+	bh_sim_output(node->sim, node->id, path, text, strlen(text));
+	bh_sim_output(node->sim, node->id, path, "\n", 1);
+}
+
+static void write_status(struct bh_sim_node *node, int pid, int wait_status)
+{
+	char path[64], text[64];
+	int length;
+
+	if (WIFSIGNALED(wait_status))
+		length = snprintf(text, sizeof(text), "signal %d\n", WTERMSIG(wait_status));
+	else
+		length = snprintf(text, sizeof(text), "exit %d\n", WEXITSTATUS(wait_status));
+	snprintf(path, sizeof(path), "var/log/%d/status", pid);
+	bh_sim_output(node->sim, node->id, path, text, (size_t)length);
+}
+
+/* Compares the end of a program with what the scenario expects. Returns 1 if it is as expected. */
+static int check_end(struct bh_sim_node *node, struct bh_sim_process *process, uint64_t event)
+{
+	const struct bh_process *scenario = process->scenario;
+	const struct bh_process_result *result = process->result;
+	int expected = scenario->has_expected_exit ? scenario->expected_exit : 0;
+	const char *what = scenario->is_setup ? "setup" : "exit";
+
+	if (result->signal) {
+		bh_sim_fail(node->sim, what, node->id, event,
+			    "%s (pid %d) was killed by signal %d (%s)", result->command,
+			    result->pid, result->signal,
+			    sigdescr_np(result->signal) ? sigdescr_np(result->signal) : "unknown");
+		return 0;
+	}
+	if (scenario->has_expected_running && scenario->expected_running) {
+		bh_sim_fail(node->sim, what, node->id, event,
+			    "%s (pid %d) exited with %d, it should still be running at the end",
+			    result->command, result->pid, result->exit_status);
+		return 0;
+	}
+	if (result->exit_status == expected)
+		return 1;
+	bh_sim_fail(node->sim, what, node->id, event, "%s (pid %d) exited with %d, not with %d",
+		    result->command, result->pid, result->exit_status, expected);
+	return 0;
+}
+
+static void callback_exit(void *arg, int pid, int wait_status)
+{
+	struct bh_sim_node *node = arg;
+	struct bh_event event = {
+		.kind = BH_EVENT_EXIT,
+		.cause = node->sim->handling,
+		.value = (uint64_t)pid << 32 | (uint32_t)wait_status,
+		.node = node->id,
+		.device = BH_NO_DEVICE,
+	};
+
+	bh_sim_event_begin(node->sim, &event);
+	write_status(node, pid, wait_status);
+	for (size_t i = 0; i < node->process_count; i++) {
+		struct bh_sim_process *process = &node->processes[i];
+
+		if (process->state != BH_SIM_PROCESS_RUNNING || process->result->pid != pid)
+			continue;
+		process->result->ended = 1;
+		if (WIFSIGNALED(wait_status))
+			process->result->signal = WTERMSIG(wait_status);
+		else
+			process->result->exit_status = WEXITSTATUS(wait_status);
+		process_ended(node, process, check_end(node, process, event.event));
+		break;
+	}
+}
+
+const struct bh_posix_callbacks bh_sim_posix_callbacks = {
+	.output = callback_output,
+	.exec = callback_exec,
+	.exit = callback_exit,
+	.log = callback_log,
+};
+
+/* --- the end --- */
+
+void bh_sim_programs_lost(struct bh_sim_node *node)
+{
+	for (size_t i = 0; i < node->process_count; i++) {
+		struct bh_sim_process *process = &node->processes[i];
+
+		if (process->state == BH_SIM_PROCESS_ENDED || process->scenario->is_setup)
+			continue;
+		process->state = BH_SIM_PROCESS_ENDED;
+		if (--node->sim->unfinished == 0)
+			node->sim->is_over = 1;
+	}
+}
+
+static void check_unfinished(struct bh_sim_node *node, const struct bh_sim_process *process,
+			     uint64_t stop_event)
+{
+	const struct bh_process *scenario = process->scenario;
+	int must_end = scenario->has_expected_exit ||
+		       (scenario->has_expected_running && !scenario->expected_running);
+	const char *what = scenario->is_setup ? "setup" : "exit";
+
+	if (process->state == BH_SIM_PROCESS_WAITING) {
+		if (!scenario->is_setup)
+			bh_sim_fail(node->sim, "start", node->id, stop_event,
+				    "%s was never started: the run ended before",
+				    process->result->command);
+	} else if (must_end) {
+		bh_sim_fail(node->sim, what, node->id, stop_event,
+			    "%s (pid %d) was still running at the end of the run",
+			    process->result->command, process->result->pid);
+	}
+}
+
+void bh_sim_processes_check(struct bh_sim *sim, uint64_t stop_event)
+{
+	/* What a failed setup kept from happening is no failure of its own. */
+	for (size_t i = 0; i < sim->result.failure_count; i++)
+		if (strcmp(sim->result.failures[i].what, "setup") == 0)
+			return;
+	for (size_t i = 0; i < sim->node_count; i++) {
+		struct bh_sim_node *node = &sim->nodes[i];
+
+		if (node->is_dead)
+			continue;
+		for (size_t j = 0; j < node->process_count; j++)
+			if (node->processes[j].state != BH_SIM_PROCESS_ENDED)
+				check_unfinished(node, &node->processes[j], stop_event);
+	}
+}

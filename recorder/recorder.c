@@ -284,10 +284,7 @@ struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
 	if (!recorder)
 		return out_of_memory();
 	recorder->config = *config;
-	/* The simulation first: a scenario that can't run leaves no trace behind. */
 	struct bh_error *error = sim_create(recorder);
-	if (!error)
-		error = trace_begin(recorder);
 	if (error) {
 		bh_recorder_destroy(recorder);
 		return error;
@@ -299,6 +296,7 @@ struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
 struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
 				 const struct bh_sim_result **result_ret)
 {
+	BH_TRY(trace_begin(recorder));
 	recorder->checkpoint_ns = bh_host_time_ns();
 	BH_TRY(bh_sim_run(recorder->sim, &recorder->result));
 	if (recorder->error) {

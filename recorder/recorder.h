@@ -3,8 +3,8 @@
  * Records a run: drives a bh_sim with an observer that writes its events and inputs to a trace.
  * Used by `backhop record`, tests and benchmarks.
  *
- *   bh_recorder_create()   the trace exists, scenario and kernel images are in it
- *   bh_recorder_run()      the run, from its first event to its last
+ *   bh_recorder_create()   the simulation; a scenario that can't run leaves no file behind
+ *   bh_recorder_run()      the trace is created and filled, from the first event to the last
  *   bh_recorder_finish()   makes the trace complete
  */
 #ifndef BH_RECORDER_RECORDER_H

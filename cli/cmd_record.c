@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `backhop record`: runs a scenario and writes its trace. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/kernel_path.h"
+#include "cli/progress.h"
+#include "cli/scenario_file.h"
+#include "cli/summary.h"
+#include "common/host_time.h"
+#include "recorder/recorder.h"
+#include "simulator/output.h"
+
+struct record {
+	struct bh_scenario_file file;
+	const char *trace;
+	char *default_trace;
+	struct bh_recorder *recorder;
+	struct bh_output *output;
+	struct bh_progress progress;
+	struct bh_error *error; /* of writing output, between events */
+};
+
+static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
+			   size_t length)
+{
+	struct record *record = arg;
+
+	bh_output_append(record->output, node, path, data, length);
+}
+
+static int observe_between(void *arg)
+{
+	struct record *record = arg;
+
+	if (!record->error)
+		record->error = bh_output_flush(record->output, 0);
+	return record->error || bh_progress_update(&record->progress);
+}
+
+/* NAME.bht in the current folder, whatever the name has in it. */
+static struct bh_error *trace_choose(struct record *record)
+{
+	const char *name = record->file.scenario->name;
+
+	if (record->trace)
+		return NULL;
+	if (asprintf(&record->default_trace, "%s%s.bht", *name == '.' || *name == '-' ? "_" : "",
+		     name) < 0) {
+		record->default_trace = NULL;
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	}
+	for (char *at = record->default_trace; *at; at++)
+		if (*at == '/' || (unsigned char)*at <= ' ' || *at == 0x7f)
+			*at = '_';
+	record->trace = record->default_trace;
+	return NULL;
+}
+
+static struct bh_error *summary_store(struct record *record, const struct bh_sim_result *result)
+{
+	const struct bh_summary summary = {
+		.scenario = record->file.scenario, .result = result, .is_reproducible = 1};
+	char *text = bh_summary_json(&summary);
+
+	if (!text)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	struct bh_error *error = bh_recorder_finish(record->recorder, text);
+	free(text);
+	return error;
+}
+
+static struct bh_error *record_scenario(struct record *record, const char *path, const char *folder,
+					int is_quiet, const struct bh_sim_result **result_ret)
+{
+	const struct bh_recorder_config config = {
+		.trace_path = record->trace,
+		.scenario_path = path,
+		.scenario_text = record->file.text,
+		.scenario_size = record->file.length,
+		.scenario = record->file.scenario,
+		.find_kernel = bh_find_kernel,
+		.observer = {.arg = record, .output = observe_output, .between = observe_between},
+	};
+
+	BH_TRY(bh_recorder_create(&config, &record->recorder));
+	BH_TRY(bh_output_create(folder, record->file.scenario, &record->output));
+	bh_progress_begin(&record->progress, record->file.scenario->stop_ns, is_quiet);
+	struct bh_error *error = bh_recorder_run(record->recorder, result_ret);
+	bh_progress_end(&record->progress);
+	if (!error) {
+		error = record->error;
+		record->error = NULL;
+	}
+	if (!error)
+		error = bh_output_flush(record->output, 1);
+	return error ? error : summary_store(record, *result_ret);
+}
+
+/* A path as one word of a shell command. */
+static void print_word(FILE *stream, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./+,:@%=-";
+
+	if (*text && text[strspn(text, plain)] == 0) {
+		fputs(text, stream);
+		return;
+	}
+	fputc('\'', stream);
+	for (; *text; text++)
+		fputs(*text == '\'' ? "'\\''" : (char[]){*text, 0}, stream);
+	fputc('\'', stream);
+}
+
+static int print_result(const struct bh_summary *summary, int is_json, int is_quiet)
+{
+	int status = bh_summary_exit_status(summary);
+
+	if (is_json) {
+		char *text = bh_summary_json(summary);
+
+		if (!text)
+			return bh_cli_fail(bh_error_new(BH_ERR_NOMEM, "out of memory"));
+		puts(text);
+		free(text);
+	} else if (!is_quiet) {
+		bh_summary_print(summary, stdout);
+	}
+	if (status && !is_quiet) {
+		FILE *stream = is_json ? stderr : stdout;
+
+		fputs("replay: backhop replay ", stream);
+		print_word(stream, summary->trace);
+		fputc('\n', stream);
+	}
+	return bh_cli_finish(status);
+}
+
+/* -o is what people type; the options are read by their long names. */
+static void short_option_expand(int argc, char **argv)
+{
+	static char output[] = "--output";
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "-o") == 0)
+			argv[i++] = output;
+}
+
+static int cmd_record(int argc, char **argv)
+{
+	int is_json = 0, is_quiet = 0;
+	const char *folder = ".", *seed = NULL;
+	struct record record = {0};
+	const struct bh_option options[] = {
+		{"json", &is_json, NULL}, {"quiet", &is_quiet, NULL},	   {"files", NULL, &folder},
+		{"seed", NULL, &seed},	  {"output", NULL, &record.trace},
+	};
+	uint64_t begin_ns = bh_host_time_ns();
+	const struct bh_sim_result *result = NULL;
+
+	short_option_expand(argc, argv);
+	int status = bh_cli_parse(&bh_command_record, options, sizeof(options) / sizeof(options[0]),
+				  &argc, argv);
+	if (status >= 0)
+		return status;
+	if (argc != 2)
+		return bh_cli_usage(&bh_command_record,
+				    argc < 2 ? "name a scenario file"
+					     : "name one scenario file, not %d",
+				    argc - 1);
+	struct bh_error *error = bh_scenario_file_open(argv[1], seed, &record.file);
+	if (!error)
+		error = trace_choose(&record);
+	if (!error)
+		error = record_scenario(&record, argv[1], folder, is_quiet, &result);
+	if (error) {
+		status = bh_cli_fail(error);
+	} else {
+		const struct bh_summary summary = {
+			.scenario = record.file.scenario,
+			.result = result,
+			.wall_s = (double)(bh_host_time_ns() - begin_ns) / 1e9,
+			.trace = record.trace,
+		};
+		status = print_result(&summary, is_json, is_quiet);
+	}
+	bh_error_free(record.error);
+	bh_recorder_destroy(record.recorder);
+	bh_output_destroy(record.output);
+	bh_scenario_file_close(&record.file);
+	free(record.default_trace);
+	return status;
+}
+
+const struct bh_command bh_command_record = {
+	.name = "record",
+	.synopsis = "[-o FILE] [--json] [--quiet] [--files FOLDER] [--seed N] SCENARIO",
+	.summary = "run a scenario and record it in a trace",
+	.help = "  -o, --output FILE  write the trace there (default: NAME.bht in the current\n"
+		"                     folder, with the scenario's name)\n"
+		"  --json             print the result as one JSON object\n"
+		"  --quiet            print nothing but errors; the exit status says the result\n"
+		"  --files FOLDER     write files-NODE/ there (default: the current folder)\n"
+		"  --seed N           use this seed instead of the scenario's\n\n"
+		"Exit status: 0 the run passed, 1 it failed (and the line that replays it is\n"
+		"printed), 2 bad input, 4 the machine lacks something.",
+	.run = cmd_record,
+};

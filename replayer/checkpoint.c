@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pool of checkpoints: see checkpoint.h. Called by timeline.c. */
+#include "replayer/checkpoint.h"
+
+#include <string.h>
+
+/* Number of checkpoints at or before position. */
+static size_t count_up_to(const struct bh_checkpoints *checkpoints, struct bh_position position)
+{
+	size_t count = checkpoints->count;
+
+	while (count && bh_position_compare(checkpoints->copies[count - 1]->position, position) > 0)
+		count--;
+	return count;
+}
+
+struct bh_copy *bh_checkpoints_find(const struct bh_checkpoints *checkpoints,
+				    struct bh_position position, int is_strict)
+{
+	size_t count = count_up_to(checkpoints, position);
+
+	if (is_strict && count &&
+	    !bh_position_compare(checkpoints->copies[count - 1]->position, position))
+		count--;
+	return count ? checkpoints->copies[count - 1] : NULL;
+}
+
+static uint64_t distance(uint64_t left, uint64_t right)
+{
+	return left > right ? left - right : right - left;
+}
+
+/*
+ * Losing a checkpoint lengthens the way to what follows it by the gap before it; the further away
+ * the user is, the less that matters.
+ */
+static size_t least_useful(const struct bh_checkpoints *checkpoints, size_t newest)
+{
+	uint64_t here_ns = checkpoints->copies[newest]->cost_ns;
+	double least = 0;
+	size_t found = 0;
+
+	for (size_t i = 1; i < checkpoints->count; i++) {
+		if (i == newest)
+			continue;
+		uint64_t own_ns = checkpoints->copies[i]->cost_ns;
+		uint64_t gap_ns = distance(own_ns, checkpoints->copies[i - 1]->cost_ns);
+		double use = (double)(gap_ns + 1) / ((double)distance(own_ns, here_ns) + 1e6);
+		if (!found || use < least) {
+			least = use;
+			found = i;
+		}
+	}
+	return found;
+}
+
+struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct bh_copy *copy)
+{
+	size_t at = count_up_to(checkpoints, copy->position);
+	struct bh_copy *added;
+
+	if (at && !bh_position_compare(checkpoints->copies[at - 1]->position, copy->position)) {
+		struct bh_copy **same = &checkpoints->copies[at - 1];
+		/* One that counts is ready for moves inside the event. */
+		if ((*same)->is_counting || !copy->is_counting)
+			return NULL;
+		BH_TRY(bh_copy_fork(copy, &added));
+		bh_copy_destroy(*same);
+		*same = added;
+		return NULL;
+	}
+	BH_TRY(bh_copy_fork(copy, &added));
+	memmove(checkpoints->copies + at + 1, checkpoints->copies + at,
+		(checkpoints->count - at) * sizeof(*checkpoints->copies));
+	checkpoints->copies[at] = added;
+	checkpoints->count++;
+	if (checkpoints->count > BH_CHECKPOINTS_MAX) {
+		size_t gone = least_useful(checkpoints, at);
+		bh_copy_destroy(checkpoints->copies[gone]);
+		checkpoints->count--;
+		memmove(checkpoints->copies + gone, checkpoints->copies + gone + 1,
+			(checkpoints->count - gone) * sizeof(*checkpoints->copies));
+	}
+	return NULL;
+}
+
+void bh_checkpoints_clear(struct bh_checkpoints *checkpoints)
+{
+	for (size_t i = 0; i < checkpoints->count; i++)
+		bh_copy_destroy(checkpoints->copies[i]);
+	checkpoints->count = 0;
+}

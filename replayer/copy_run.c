@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Moving a copy forward, by one instruction or until something stops it. See copy.h. */
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "replayer/copy.h"
+#include "replayer/copy_internal.h"
+#include "replayer/instruction.h"
+#include "simulator/gate.h"
+
+#define TRAP_FLAG   0x100ull
+#define POLL_MS     100
+/* How long an interrupted run may take to reach its next event before it is held anyway. */
+#define PATIENCE_MS 3000
+
+static uint64_t host_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+static struct bh_error *write_word(struct bh_copy *copy, const volatile void *address,
+				   uint64_t value)
+{
+	if (bh_tracee_write(copy->tracee, (uintptr_t)address, &value, sizeof(value)))
+		return bh_error_new(BH_ERR_INTERNAL, "cannot write to the replayed process %d",
+				    (int)bh_tracee_pid(copy->tracee));
+	return NULL;
+}
+
+static uint64_t read_word(struct bh_copy *copy, const volatile void *address)
+{
+	uint64_t value = 0;
+
+	bh_tracee_read(copy->tracee, (uintptr_t)address, &value, sizeof(value));
+	return value;
+}
+
+static struct bh_error *set_stop_event(struct bh_copy *copy, uint64_t event)
+{
+	if (copy->written_stop_event == event)
+		return NULL;
+	copy->written_stop_event = event;
+	return write_word(copy, &bh_gate.stop_event, event);
+}
+
+/* At a stop right behind bh_gate_trap()'s int3. */
+static void end_at_gate(struct bh_copy *copy, struct bh_end *end)
+{
+	uint64_t event = read_word(copy, &bh_gate.event);
+
+	/* A copy that knows to be in this event already is held for another reason. */
+	if (event != copy->written_stop_event ||
+	    (copy->is_exact && event == copy->position.event)) {
+		end->kind = BH_END_GATE;
+		copy->is_exact = 0;
+		copy->position.event = event;
+		return;
+	}
+	end->kind = BH_END_EVENT;
+	copy->position = (struct bh_position){event, 0, 0};
+	copy->is_exact = 1;
+}
+
+static void end_exiting(struct bh_copy *copy, const struct bh_wait *wait, struct bh_end *end)
+{
+	end->kind = BH_END_EXITING;
+	end->signal = wait->signal;
+	copy->is_exact = 0;
+	copy->is_over = 1;
+}
+
+/*
+ * After a step ended in a signal: delivers it and stops at the handler. Returns 1 if that worked, 0
+ * if the process ends (end_ret is set then).
+ */
+static struct bh_error *deliver(struct bh_copy *copy, struct bh_wait *wait, struct bh_end *end,
+				int *is_alive_ret)
+{
+	*is_alive_ret = 1;
+	while (wait->kind == BH_WAIT_SIGNAL) {
+		/* The host left it there with the trap flag of this step. */
+		if (wait->signal == SIGSYS) {
+			bh_tracee_registers(copy->tracee)->r11 &= ~TRAP_FLAG;
+			bh_tracee_registers_changed(copy->tracee);
+		}
+		BH_TRY(bh_tracee_resume(copy->tracee, 1, wait->signal));
+		BH_TRY(bh_tracee_wait(copy->tracee, -1, wait));
+	}
+	if (wait->kind == BH_WAIT_EXITING || wait->kind == BH_WAIT_GONE) {
+		end_exiting(copy, wait, end);
+		*is_alive_ret = 0;
+	}
+	return NULL;
+}
+
+/* The flags went somewhere visible with our trap flag in them. */
+static void hide_trap_flag(struct bh_copy *copy, enum bh_instruction_kind kind)
+{
+	struct user_regs_struct *registers = bh_tracee_registers(copy->tracee);
+	uint8_t byte;
+
+	if (kind == BH_INSTRUCTION_SYSCALL && registers->r11 & TRAP_FLAG) {
+		unsigned long long orig_rax = registers->orig_rax;
+		registers->r11 &= ~TRAP_FLAG;
+		bh_tracee_registers_changed(copy->tracee);
+		registers->orig_rax = orig_rax;
+	} else if (kind == BH_INSTRUCTION_PUSHF) {
+		if (bh_tracee_read(copy->tracee, registers->rsp + 1, &byte, 1) == 1 && byte & 1) {
+			byte &= (uint8_t)~1;
+			bh_tracee_write(copy->tracee, registers->rsp + 1, &byte, 1);
+		}
+	}
+}
+
+/* The rest of a repeated string instruction at pc after its first turn: runs to what follows it. */
+static struct bh_error *finish_string(struct bh_copy *copy, uint64_t pc, size_t length,
+				      struct bh_wait *wait, struct bh_end *end)
+{
+	uint64_t next = pc + length;
+	int is_mine = !bh_copy_find_planted(copy, next);
+	uint8_t original = 0;
+	struct bh_error *error = NULL;
+
+	if (is_mine && (bh_tracee_read(copy->tracee, next, &original, 1) != 1 ||
+			bh_tracee_poke(copy->tracee, next, BH_INT3)))
+		return bh_error_new(BH_ERR_INTERNAL, "cannot step a string instruction at %#llx",
+				    (unsigned long long)pc);
+	do {
+		error = bh_tracee_resume(copy->tracee, 0, 0);
+		if (!error)
+			error = bh_tracee_wait(copy->tracee, -1, wait);
+		if (error || wait->kind != BH_WAIT_TRAP)
+			break;
+		end->watch_hits |= bh_tracee_watch_hits(copy->tracee);
+	} while (bh_copy_pc(copy) == pc);
+	if (is_mine && !error && wait->kind != BH_WAIT_GONE)
+		bh_tracee_poke(copy->tracee, next, original);
+	if (!error && wait->kind == BH_WAIT_TRAP && bh_copy_pc(copy) == next + 1)
+		bh_copy_set_pc(copy, next);
+	return error;
+}
+
+static struct bh_error *execute(struct bh_copy *copy, struct bh_end *end)
+{
+	uint64_t pc = bh_copy_pc(copy);
+	uint8_t bytes[16];
+	size_t length = 0;
+	struct bh_wait wait;
+	int is_alive;
+
+	size_t count = bh_copy_read(copy, pc, bytes, sizeof(bytes));
+	enum bh_instruction_kind kind = bh_instruction_classify(bytes, count, &length);
+	BH_TRY(bh_tracee_resume(copy->tracee, 1, 0));
+	BH_TRY(bh_tracee_wait(copy->tracee, -1, &wait));
+	if (wait.kind == BH_WAIT_TRAP) {
+		end->watch_hits |= bh_tracee_watch_hits(copy->tracee);
+		if (kind == BH_INSTRUCTION_REP_STRING && bh_copy_pc(copy) == pc)
+			BH_TRY(finish_string(copy, pc, length, &wait, end));
+		else if (kind == BH_INSTRUCTION_SYSCALL || kind == BH_INSTRUCTION_PUSHF)
+			hide_trap_flag(copy, kind);
+	}
+	BH_TRY(deliver(copy, &wait, end, &is_alive));
+	if (is_alive)
+		end->kind = BH_END_STEP;
+	return NULL;
+}
+
+/* One instruction, whatever is planted at it. TICK means that an entry's NOP was executed. */
+static struct bh_error *raw_step(struct bh_copy *copy, struct bh_end *end)
+{
+	uint64_t pc = bh_copy_pc(copy);
+
+	if (bh_copy_is_at_entry(copy)) {
+		bh_copy_set_pc(copy, pc + BH_ENTRY_BYTES);
+		end->kind = BH_END_TICK;
+		return NULL;
+	}
+	if (bh_copy_is_at_gate(copy)) {
+		bh_copy_set_pc(copy, pc + 1);
+		end_at_gate(copy, end);
+		return NULL;
+	}
+	const struct bh_planted *planted = bh_copy_find_planted(copy, pc);
+	if (!planted)
+		return execute(copy, end);
+	if (bh_tracee_poke(copy->tracee, pc, planted->original))
+		return bh_error_new(BH_ERR_INTERNAL, "cannot lift the breakpoint at %#llx",
+				    (unsigned long long)pc);
+	BH_TRY(execute(copy, end));
+	if (end->kind != BH_END_EXITING)
+		bh_tracee_poke(copy->tracee, pc, BH_INT3);
+	return NULL;
+}
+
+struct bh_error *bh_copy_step(struct bh_copy *copy, const struct bh_limits *limits,
+			      struct bh_end *end_ret)
+{
+	uint64_t start_ns = host_ns();
+	struct bh_end end = {0};
+
+	BH_TRY(set_stop_event(copy, copy->position.event + 1));
+	BH_TRY(bh_tracee_watch(copy->tracee, limits ? limits->watch_addresses : NULL,
+			       limits ? limits->watch_dr7 : 0));
+	end.ticks = copy->position.tick;
+	BH_TRY(raw_step(copy, &end));
+	if (end.kind == BH_END_STEP) {
+		copy->position.instruction++;
+	} else if (end.kind == BH_END_TICK) {
+		copy->position.tick++;
+		copy->position.instruction = 0;
+	}
+	copy->cost_ns += host_ns() - start_ns;
+	*end_ret = end;
+	return NULL;
+}
+
+/* Which of our traps is this stop? Returns 0 if none: then it is the program's own. */
+static int classify_trap(struct bh_copy *copy, struct bh_end *end)
+{
+	uint64_t pc = bh_copy_pc(copy);
+
+	end->watch_hits = bh_tracee_watch_hits(copy->tracee);
+	if (end->watch_hits) {
+		end->kind = BH_END_WATCH;
+		return 1;
+	}
+	if (bh_copy_find_planted(copy, pc - 1)) {
+		bh_copy_set_pc(copy, pc - 1);
+		end->kind = BH_END_PLANTED;
+		return 1;
+	}
+	if (pc == (uintptr_t)bh_gate_trap + 1) {
+		if (copy->is_counting)
+			end->ticks = read_word(copy, &bh_tick_state.count);
+		end_at_gate(copy, end);
+		return 1;
+	}
+	for (size_t i = 0; copy->is_counting && i < copy->space->region_count; i++) {
+		const struct bh_tick_region *region = &copy->space->regions[i];
+		if (pc != region->base + bh_tick_text_trap(region->text))
+			continue;
+		uint64_t slot = region->base + bh_tick_text_return_slot(region->text);
+		uint64_t next = 0;
+		bh_tracee_read(copy->tracee, slot, &next, sizeof(next));
+		bh_copy_set_pc(copy, next);
+		end->kind = BH_END_TICK;
+		return 1;
+	}
+	return 0;
+}
+
+/* Called while the tracee runs: asks poll, and if it wants to stop, makes the next event stop. */
+static struct bh_error *poll_running(struct bh_copy *copy, struct bh_end *end,
+				     unsigned int *waited_ms)
+{
+	const struct bh_space *space = copy->space;
+
+	if (!end->is_interrupted) {
+		if (!space->poll || !space->poll(space->poll_arg))
+			return NULL;
+		end->is_interrupted = 1;
+		*waited_ms = 0;
+	} else {
+		*waited_ms += POLL_MS;
+	}
+	uint64_t event = read_word(copy, &bh_gate.event);
+	BH_TRY(set_stop_event(copy, event + 1));
+	if (*waited_ms >= PATIENCE_MS)
+		bh_tracee_interrupt(copy->tracee);
+	return NULL;
+}
+
+static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
+{
+	unsigned int waited_ms = 0;
+	struct bh_wait wait;
+
+	for (;;) {
+		BH_TRY(bh_tracee_wait(copy->tracee, POLL_MS, &wait));
+		switch (wait.kind) {
+		case BH_WAIT_TIMEOUT:
+			BH_TRY(poll_running(copy, end, &waited_ms));
+			continue;
+		case BH_WAIT_TRAP:
+			if (classify_trap(copy, end))
+				return NULL;
+			BH_TRY(bh_tracee_resume(copy->tracee, 0, SIGTRAP));
+			continue;
+		case BH_WAIT_SIGNAL:
+			BH_TRY(bh_tracee_resume(copy->tracee, 0, wait.signal));
+			continue;
+		case BH_WAIT_HELD:
+			if (end->is_interrupted) {
+				end->kind = BH_END_POLL;
+				copy->is_exact = 0;
+				return NULL;
+			}
+			BH_TRY(bh_tracee_resume(copy->tracee, 0, 0));
+			continue;
+		default:
+			end_exiting(copy, &wait, end);
+			return NULL;
+		}
+	}
+}
+
+/* Where the copy is after a run that ended in kind. */
+static void settle(struct bh_copy *copy, const struct bh_limits *limits, const struct bh_end *end)
+{
+	switch (end->kind) {
+	case BH_END_TICK:
+		copy->position.tick = limits->stop_tick;
+		copy->position.instruction = 0;
+		copy->is_exact = 1;
+		break;
+	case BH_END_PLANTED:
+	case BH_END_WATCH:
+	case BH_END_EXITING:
+		copy->position.event = read_word(copy, &bh_gate.event);
+		copy->position.tick =
+			copy->is_counting ? read_word(copy, &bh_tick_state.count) : 0;
+		copy->position.instruction = 0;
+		copy->is_exact = 0;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Executes the instruction at the start of a run, which may be planted. Returns is_done: the run
+ * ends with it. */
+static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits *limits,
+				    struct bh_end *end, int *is_done_ret)
+{
+	*is_done_ret = 1;
+	BH_TRY(raw_step(copy, end));
+	if (end->kind == BH_END_TICK) {
+		uint64_t count = read_word(copy, &bh_tick_state.count) + 1;
+		if (!copy->is_counting) {
+			*is_done_ret = 0;
+			return NULL;
+		}
+		BH_TRY(write_word(copy, &bh_tick_state.count, count));
+		*is_done_ret = count == limits->stop_tick;
+	} else if (end->kind == BH_END_STEP) {
+		*is_done_ret = end->watch_hits != 0;
+		if (end->watch_hits)
+			end->kind = BH_END_WATCH;
+	}
+	return NULL;
+}
+
+struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limits,
+			     struct bh_end *end_ret)
+{
+	uint64_t start_ns = host_ns();
+	struct bh_end end = {0};
+	int is_done = 0;
+
+	BH_TRY(set_stop_event(copy, limits->stop_event));
+	if (copy->is_counting) {
+		struct bh_tick_state state = {copy->position.tick, limits->stop_tick};
+		if (!copy->is_exact)
+			state.count = read_word(copy, &bh_tick_state.count);
+		if (bh_tracee_write(copy->tracee, (uintptr_t)&bh_tick_state, &state, sizeof(state)))
+			return bh_error_new(BH_ERR_INTERNAL, "cannot write to the replayed process");
+	}
+	BH_TRY(bh_tracee_watch(copy->tracee, limits->watch_addresses, limits->watch_dr7));
+	if (limits->skip_planted)
+		BH_TRY(leave_start(copy, limits, &end, &is_done));
+	if (!is_done) {
+		BH_TRY(bh_tracee_resume(copy->tracee, 0, 0));
+		BH_TRY(wait_for_end(copy, &end));
+	}
+	settle(copy, limits, &end);
+	copy->cost_ns += host_ns() - start_ns;
+	*end_ret = end;
+	return NULL;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The timeline's life and its economy of checkpoints: see timeline.h. Called by engine.c. */
+#include "replayer/timeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "replayer/timeline_internal.h"
+
+#define POLL_NS 50000000ull
+
+uint64_t bh_timeline_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
+				    struct bh_timeline **timeline_ret)
+{
+	struct bh_timeline *timeline = calloc(1, sizeof(*timeline));
+
+	if (!timeline)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	timeline->config = *config;
+	timeline->space.after_fork = config->after_fork;
+	timeline->slice_events = 64;
+	struct bh_error *error = bh_copy_start(&timeline->space, config->run, config->run_arg,
+					       &timeline->current);
+	if (!error) {
+		timeline->position = timeline->current->position;
+		error = bh_checkpoints_add(&timeline->checkpoints, timeline->current);
+	}
+	if (error) {
+		bh_timeline_destroy(timeline);
+		return error;
+	}
+	*timeline_ret = timeline;
+	return NULL;
+}
+
+void bh_timeline_destroy(struct bh_timeline *timeline)
+{
+	if (!timeline)
+		return;
+	bh_copy_destroy(timeline->current);
+	bh_checkpoints_clear(&timeline->checkpoints);
+	free(timeline->space.regions);
+	free(timeline);
+}
+
+struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t base,
+					const struct bh_tick_text *text)
+{
+	struct bh_space *space = &timeline->space;
+	struct bh_tick_region *regions =
+		realloc(space->regions, (space->region_count + 1) * sizeof(*regions));
+	size_t at = space->region_count;
+
+	if (!regions)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	space->regions = regions;
+	while (at && regions[at - 1].base > base)
+		at--;
+	memmove(regions + at + 1, regions + at, (space->region_count - at) * sizeof(*regions));
+	regions[at] = (struct bh_tick_region){base, text};
+	space->region_count++;
+	return NULL;
+}
+
+/* The copies' question during a long run: the same function, the same memory of the last time. */
+static int poll_for_copy(void *arg)
+{
+	return bh_timeline_poll(arg);
+}
+
+void bh_timeline_set_poll(struct bh_timeline *timeline, int (*poll)(void *arg), void *arg)
+{
+	timeline->poll = poll;
+	timeline->poll_arg = arg;
+	timeline->space.poll = poll_for_copy;
+	timeline->space.poll_arg = timeline;
+}
+
+int bh_timeline_poll(struct bh_timeline *timeline)
+{
+	if (!timeline->poll)
+		return 0;
+	uint64_t now_ns = bh_timeline_now_ns();
+	if (now_ns - timeline->polled_ns < POLL_NS)
+		return 0;
+	timeline->polled_ns = now_ns;
+	return timeline->poll(timeline->poll_arg);
+}
+
+struct bh_copy *bh_timeline_copy(struct bh_timeline *timeline)
+{
+	return timeline->current;
+}
+
+struct bh_position bh_timeline_position(const struct bh_timeline *timeline)
+{
+	return timeline->position;
+}
+
+struct bh_position bh_timeline_end(const struct bh_timeline *timeline)
+{
+	return (struct bh_position){timeline->config.last_event, 0, 0};
+}
+
+int bh_timeline_is_at_end(const struct bh_timeline *timeline)
+{
+	return timeline->position.event >= timeline->config.last_event;
+}
+
+int bh_timeline_is_at_beginning(const struct bh_timeline *timeline)
+{
+	return timeline->position.event == 1 && !timeline->position.tick &&
+	       !timeline->position.instruction;
+}
+
+int bh_timeline_signal(const struct bh_timeline *timeline)
+{
+	return timeline->signal;
+}
+
+size_t bh_timeline_checkpoint_count(const struct bh_timeline *timeline)
+{
+	return timeline->checkpoints.count;
+}
+
+void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy)
+{
+	bh_copy_destroy(timeline->current);
+	timeline->current = copy;
+	timeline->position = copy->position;
+}
+
+struct bh_error *bh_timeline_restore(struct bh_timeline *timeline, struct bh_copy *checkpoint)
+{
+	struct bh_copy *copy;
+
+	BH_TRY(bh_copy_fork(checkpoint, &copy));
+	timeline->base_cost_ns = checkpoint->cost_ns;
+	bh_timeline_set_current(timeline, copy);
+	return NULL;
+}
+
+struct bh_error *bh_timeline_checkpoint(struct bh_timeline *timeline, uint64_t limit_ns)
+{
+	struct bh_copy *current = timeline->current;
+
+	if (!current->is_exact || current->cost_ns < timeline->base_cost_ns + limit_ns)
+		return NULL;
+	timeline->base_cost_ns = current->cost_ns;
+	return bh_checkpoints_add(&timeline->checkpoints, current);
+}
+
+uint64_t bh_timeline_slice(const struct bh_timeline *timeline, uint64_t target)
+{
+	uint64_t event = timeline->current->position.event;
+
+	return target - event > timeline->slice_events ? event + timeline->slice_events : target;
+}
+
+void bh_timeline_learn(struct bh_timeline *timeline, uint64_t events, uint64_t ns)
+{
+	uint64_t wanted;
+
+	if (!events)
+		return;
+	wanted = events * BH_SLICE_NS / (ns + 1) + 1;
+	/* Events differ: boot takes milliseconds, a timer a few microseconds. */
+	if (wanted > 2 * timeline->slice_events)
+		wanted = 2 * timeline->slice_events;
+	timeline->slice_events = wanted;
+}
+
+enum bh_arrival bh_timeline_arrival(struct bh_timeline *timeline, const struct bh_end *end)
+{
+	const struct bh_timeline_config *config = &timeline->config;
+
+	timeline->position = timeline->current->position;
+	switch (end->kind) {
+	case BH_END_EXITING:
+		timeline->signal = end->signal;
+		return BH_ARRIVED_EXITING;
+	case BH_END_POLL:
+		return BH_ARRIVED_INTERRUPT;
+	case BH_END_GATE:
+	case BH_END_EVENT:
+		if (config->is_diverged && config->is_diverged(config->arg, timeline->current))
+			return BH_ARRIVED_DIVERGED;
+		if (end->is_interrupted)
+			return BH_ARRIVED_INTERRUPT;
+		return BH_ARRIVED;
+	default:
+		return BH_ARRIVED;
+	}
+}

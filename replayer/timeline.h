@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The timeline: one current copy of the replayed process that can be brought to any position, in
+ * both directions, by going back to a checkpoint and forward again; and the search for breakpoints
+ * and watchpoints in both directions. Knows positions, entries and addresses, nothing of nodes,
+ * traces or gdb: engine.c adds those, tests/unit/test_engine_lowlevel.c drives it directly.
+ */
+#ifndef BH_REPLAYER_TIMELINE_H
+#define BH_REPLAYER_TIMELINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "replayer/checkpoint.h"
+#include "replayer/copy.h"
+
+struct bh_timeline;
+
+struct bh_timeline_config {
+	void (*run)(void *arg);       /* what is replayed, called in the tracee; must not return */
+	void *run_arg;
+	void (*after_fork)(void);     /* see struct bh_space */
+	uint64_t last_event;          /* history ends where this event begins */
+	/* Looks at a copy that stopped at the gate: has the replay left the trace? May be NULL. */
+	int (*is_diverged)(void *arg, struct bh_copy *copy);
+	void *arg;
+};
+
+enum bh_arrival {
+	BH_ARRIVED,
+	BH_ARRIVED_EARLIER,  /* the target does not exist: at the last position before it */
+	BH_ARRIVED_INTERRUPT,/* poll asked to stop; at some exact position on the way */
+	BH_ARRIVED_DIVERGED, /* the replay left the trace here */
+	BH_ARRIVED_EXITING,  /* the process ends here: timeline.signal */
+};
+
+/* --- searching --- */
+
+struct bh_search {
+	const uint64_t *addresses; /* breakpoints, ascending */
+	size_t address_count;
+	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
+	uint64_t watch_dr7;
+	/* Asked at each hit, the current copy stands there: is it one? watch_hits is 0 for a
+	 * breakpoint. NULL: every hit is. */
+	int (*accept)(void *arg, unsigned int watch_hits);
+	void *accept_arg;
+	/* Called at each new chunk and stop of this debug register, so that accept can keep a
+	 * state; may be NULL. */
+	void (*begin)(void *arg);
+	/* Bits of debug registers that are no hits but say that memory was mapped anew: what is
+	 * planted is looked after. */
+	unsigned int remap_hits;
+};
+
+enum bh_found {
+	BH_FOUND_NOTHING,     /* reached the limit of the search (forward: the end; backward: the
+			       * beginning) */
+	BH_FOUND_BREAKPOINT,  /* at found.address */
+	BH_FOUND_WATCH,       /* forward: behind the access; backward: before it */
+	BH_FOUND_INTERRUPT,
+	BH_FOUND_DIVERGED,
+	BH_FOUND_EXITING,
+};
+
+struct bh_find {
+	enum bh_found found;
+	uint64_t address;        /* breakpoint */
+	unsigned int watch_hits; /* debug registers */
+};
+
+struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
+				    struct bh_timeline **timeline_ret);
+void bh_timeline_destroy(struct bh_timeline *timeline);
+/* Tells of an image in the tracee; all must be known before the first move. */
+struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t base,
+					const struct bh_tick_text *text);
+void bh_timeline_set_poll(struct bh_timeline *timeline, int (*poll)(void *arg), void *arg);
+
+/* Where the current copy is; valid until the next move. */
+struct bh_copy *bh_timeline_copy(struct bh_timeline *timeline);
+struct bh_position bh_timeline_position(const struct bh_timeline *timeline);
+struct bh_position bh_timeline_end(const struct bh_timeline *timeline);
+int bh_timeline_is_at_end(const struct bh_timeline *timeline);
+int bh_timeline_is_at_beginning(const struct bh_timeline *timeline);
+/* The signal of the last BH_ARRIVED_EXITING. */
+int bh_timeline_signal(const struct bh_timeline *timeline);
+
+struct bh_error *bh_timeline_seek(struct bh_timeline *timeline, struct bh_position target,
+				  enum bh_arrival *arrival_ret);
+/* One instruction. Forward at the end and backward at the beginning: BH_ARRIVED_EARLIER, no move. */
+struct bh_error *bh_timeline_step(struct bh_timeline *timeline, enum bh_direction direction,
+				  enum bh_arrival *arrival_ret);
+/* Never finds the position it starts from. */
+struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct bh_search *search,
+				    enum bh_direction direction, struct bh_find *find_ret);
+
+/* For measurements: checkpoints held, forks made. */
+size_t bh_timeline_checkpoint_count(const struct bh_timeline *timeline);
+
+#endif

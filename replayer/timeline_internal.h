@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What timeline.c (life), seek.c and search.c share; nobody else's business. */
+#ifndef BH_REPLAYER_TIMELINE_INTERNAL_H
+#define BH_REPLAYER_TIMELINE_INTERNAL_H
+
+#include "replayer/timeline.h"
+
+/* Free runs leave a checkpoint this often (host time), and go in slices of about a third. */
+#define BH_CHECKPOINT_RUN_NS  40000000ull
+#define BH_SLICE_NS           12000000ull
+/* Inside an event a checkpoint (about 1 ms) is left when getting there took this long. */
+#define BH_CHECKPOINT_EVENT_NS 4000000ull
+/* Long stretches of single steps leave one this often. */
+#define BH_CHECKPOINT_STEPS   256
+
+struct bh_timeline {
+	struct bh_timeline_config config;
+	struct bh_space space;
+	struct bh_checkpoints checkpoints;
+	struct bh_copy *current;
+	struct bh_position position; /* of current, or where it was last known exactly */
+	int signal;
+	int (*poll)(void *arg);
+	void *poll_arg;
+	uint64_t polled_ns;          /* host time of the last question */
+	uint64_t base_cost_ns;       /* current's cost when its way last had a checkpoint */
+	uint64_t slice_events;       /* events that take about BH_SLICE_NS */
+};
+
+uint64_t bh_timeline_now_ns(void);
+/* Asks the poll function now and then; non-zero: stop. */
+int bh_timeline_poll(struct bh_timeline *timeline);
+/* Makes copy the current one and destroys the former. */
+void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy);
+/* Makes a fork of the checkpoint the current copy. */
+struct bh_error *bh_timeline_restore(struct bh_timeline *timeline, struct bh_copy *checkpoint);
+/* Leaves a checkpoint here if the way here from the last one cost more than limit_ns. */
+struct bh_error *bh_timeline_checkpoint(struct bh_timeline *timeline, uint64_t limit_ns);
+/* The next event to stop at on the way to target, so that a slice takes about BH_SLICE_NS. */
+uint64_t bh_timeline_slice(const struct bh_timeline *timeline, uint64_t target);
+/* After a run of some events that took ns. */
+void bh_timeline_learn(struct bh_timeline *timeline, uint64_t events, uint64_t ns);
+/* What an end that isn't the one hoped for means. */
+enum bh_arrival bh_timeline_arrival(struct bh_timeline *timeline, const struct bh_end *end);
+
+/* Brings current, at an exact position, to the beginning of a later event. */
+struct bh_error *bh_timeline_to_event(struct bh_timeline *timeline, uint64_t event,
+				      enum bh_arrival *arrival_ret);
+/* Steps while keep_on returns non-zero (asked before each step), leaving checkpoints. last_hits_ret
+ * may be NULL: debug registers that fired in the last step. */
+struct bh_error *bh_timeline_step_while(struct bh_timeline *timeline,
+					int (*keep_on)(void *arg, struct bh_timeline *timeline,
+						       unsigned int watch_hits),
+					void *arg, const struct bh_limits *limits,
+					enum bh_arrival *arrival_ret);
+
+#endif

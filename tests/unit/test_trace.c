@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Traces: what is written is read back, every truncation and every damaged byte of a small trace
- * is noticed, and a forwarding run stays small. With an argument, writes the golden trace there.
+ * is noticed, and a forwarding run stays small. With two arguments, writes the traces of
+ * tests/golden there: a forwarding run, and events with all kinds of values.
  */
 #include "traces/trace.h"
 
@@ -504,8 +505,10 @@ int main(int argc, char **argv)
 	struct run small, forward, random;
 
 	run_forward(&small, 6, 4);
-	if (argc > 1) {
+	if (argc > 2) {
+		run_random(&random, 200, 3);
 		run_write(&small, argv[1], FINISHED, 0);
+		run_write(&random, argv[2], FINISHED, 0);
 		return 0;
 	}
 	close(mkstemp(file_path));

@@ -112,6 +112,9 @@ static int map_program(struct linux_binprm *bprm, struct bh_exec *exec)
 	mm->end_data = exec->end_data;
 	mm->start_brk = mm->brk = exec->start_brk;
 	mm->start_stack = exec->start_stack;
+	mm->arg_start = exec->strings;
+	mm->arg_end = mm->env_start = exec->end_arguments;
+	mm->env_end = exec->end_environment;
 	return 0;
 }
 

@@ -62,7 +62,7 @@ static unsigned long fault_fixup(unsigned long pc)
 
 /* The image's ELF entry point. The boot stack is the host's and becomes the idle task's. */
 __visible __attribute__((visibility("default"), noreturn))
-void bh_image_entry(struct bh_boot *boot)
+void __init bh_image_entry(struct bh_boot *boot)
 {
 	unsigned long here = (unsigned long)__builtin_frame_address(0);
 

@@ -30,6 +30,7 @@ SECTIONS
 	bh_image_start = .;
 	. = SIZEOF_HEADERS;
 
+	.note.gnu.build-id : { *(.note.gnu.build-id) } :shared :note
 	.dynsym : { *(.dynsym) } :shared
 	.dynstr : { *(.dynstr) }
 	.hash : { *(.hash) }
@@ -68,22 +69,23 @@ SECTIONS
 	}
 
 	. = ALIGN(PAGE_SIZE);
-	.dynamic : { *(.dynamic) } :private :dynamic
-	RO_DATA(8) :private
-
+	/* Whatever holds an address is relocated at start, so it is kept together: the pages of the
+	 * other data stay shared until they are written. */
+	.data.relative : {
+		*(.data.rel.ro .data.rel.ro.* .data.rel.local .data.rel.local.* .data.rel .data.rel.*)
+		*(.got .got.plt .igot.plt)
+	} :private
+	RO_DATA(8)
 	EXCEPTION_TABLE(8)
 
 	_sdata = .;
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
-	.data.relative : {
-		*(.data.rel.local* .data.rel.ro* .data.rel*)
-		*(.got .got.plt .igot.plt)
-	}
+	.dynamic : { *(.dynamic) } :private :dynamic
 	_edata = .;
 
 	. = ALIGN(PAGE_SIZE);
 	__init_begin = .;
-	INIT_DATA_SECTION(16)
+	INIT_DATA_SECTION(16) :private
 	.exit.data : { EXIT_DATA }
 	PERCPU_SECTION(L1_CACHE_BYTES)
 	. = ALIGN(PAGE_SIZE);

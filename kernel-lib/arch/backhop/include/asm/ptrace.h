@@ -24,7 +24,6 @@ struct pt_regs {
 #define kernel_stack_pointer(regs)   ((regs)->sp)
 #define frame_pointer(regs)          ((regs)->bp)
 #define profile_pc(regs)             instruction_pointer(regs)
-#define arch_has_single_step()       (0)
 
 static inline unsigned long regs_return_value(struct pt_regs *regs)
 {

@@ -53,6 +53,7 @@ struct bh_exec {
 	char interpreter_path[256]; /* by exec_check(): "" if the program needs none */
 	unsigned long stack_top;    /* by exec_map(): where the strings go, downwards */
 	unsigned long start_code, end_code, start_data, end_data, start_brk, start_stack;
+	unsigned long end_arguments, end_environment; /* behind argv's and envp's strings */
 };
 
 /* --- what the node asks of posix/ --- */

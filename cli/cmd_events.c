@@ -108,28 +108,28 @@ static void print_detail(const struct bh_event *event)
 	switch (event->kind) {
 	case BH_EVENT_RX:
 	case BH_EVENT_TX:
-		printf("dev %" PRIu32, event->device);
+		printf("  dev %" PRIu32, event->device);
 		break;
 	case BH_EVENT_LOST:
-		printf("%s", bh_loss_reason_name(event->value) ? bh_loss_reason_name(event->value)
-							       : "unknown reason");
+		printf("  %s", bh_loss_reason_name(event->value) ? bh_loss_reason_name(event->value)
+								 : "unknown reason");
 		break;
 	case BH_EVENT_SPAWN:
-		printf("program %" PRIu64, event->value);
+		printf("  program %" PRIu64, event->value);
 		break;
 	case BH_EVENT_EXEC:
-		printf("pid %" PRIu64, event->value);
+		printf("  pid %" PRIu64, event->value);
 		break;
 	case BH_EVENT_EXIT:
-		printf("pid %" PRIu64 " %s %u", event->value >> 32, status ? "signal" : "status",
+		printf("  pid %" PRIu64 " %s %u", event->value >> 32, status ? "signal" : "status",
 		       status ? status : (unsigned int)(event->value >> 8) & 0xff);
 		break;
 	case BH_EVENT_OUTPUT:
-		printf("pid %" PRIu64 " %s", event->value >> 32,
+		printf("  pid %" PRIu64 " %s", event->value >> 32,
 		       (uint32_t)event->value == 2 ? "stderr" : "stdout");
 		break;
 	case BH_EVENT_HALT:
-		printf("%s", event->value ? "panic" : "halt");
+		printf("  %s", event->value ? "panic" : "halt");
 		break;
 	}
 }
@@ -145,7 +145,7 @@ static void print_columns(const struct bh_trace *trace, const struct bh_event *e
 	printf("%8" PRIu64 " %4" PRIu64 ".%09" PRIu64 "  ", event->event,
 	       event->vtime_ns / 1000000000, event->vtime_ns % 1000000000);
 	bh_print_safe(stdout, node);
-	printf("%*s %-7s %8" PRIu64 " %10s %5" PRIu32 "  ",
+	printf("%*s %-7s %8" PRIu64 " %10s %5" PRIu32,
 	       node_width > (int)strlen(node) ? node_width - (int)strlen(node) : 0, "",
 	       bh_event_kind_name(event->kind), event->cause, packet, event->length);
 	print_detail(event);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a program's trap into the host and back. A handler of traps.c (later also the stub behind a
+ * rewritten system call) has saved the program's registers at the top of the task's kernel stack
+ * and its FP state in the task's record; bh_user_trap() goes on from there on the kernel stack.
+ * There is one way back, which restores everything and needs no call of the host.
+ *
+ * The unwind information of bh_user_trap says where the program's registers lie, so a debugger's
+ * backtrace runs from the kernel through here into the program.
+ */
+
+/* struct bh_task_view of posix.h; tasks.c asserts these. */
+#define VIEW_REGS       0
+#define VIEW_FS_BASE    8
+#define VIEW_GS_BASE    16
+#define VIEW_XSAVE      24
+#define VIEW_IN_PROGRAM 32
+
+	.text
+
+/*
+ * void bh_user_trap(struct bh_task *task, struct pt_regs *regs, bh_trap_fn trap)
+ *
+ * regs lie at the end of the kernel stack less 16 bytes: 184 bytes below a multiple of 16.
+ */
+	.globl bh_user_trap
+	.hidden bh_user_trap
+	.type bh_user_trap, @function
+	.balign 16
+bh_user_trap:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa rsi, 168
+	.cfi_offset r15, -168
+	.cfi_offset r14, -160
+	.cfi_offset r13, -152
+	.cfi_offset r12, -144
+	.cfi_offset rbp, -136
+	.cfi_offset rbx, -128
+	.cfi_offset r11, -120
+	.cfi_offset r10, -112
+	.cfi_offset r9, -104
+	.cfi_offset r8, -96
+	.cfi_offset rax, -88
+	.cfi_offset rcx, -80
+	.cfi_offset rdx, -72
+	.cfi_offset rsi, -64
+	.cfi_offset rdi, -56
+	.cfi_offset rip, -40
+	.cfi_offset rsp, -16
+	lea -8(%rsi), %rsp
+	.cfi_def_cfa rsp, 176
+	cld
+	mov %rdi, %rbx
+	call *%rdx
+	mov %rbx, %rdi
+	jmp bh_user_enter
+	.cfi_endproc
+	.size bh_user_trap, . - bh_user_trap
+
+/* void bh_user_enter(struct bh_task *task) */
+	.globl bh_user_enter
+	.hidden bh_user_enter
+	.type bh_user_enter, @function
+	.balign 16
+bh_user_enter:
+	.cfi_startproc
+	mov %rdi, bh_trap_task(%rip)
+	mov VIEW_XSAVE(%rdi), %rcx
+	mov bh_xsave_mask(%rip), %rax
+	mov %rax, %rdx
+	shr $32, %rdx
+	xrstor64 (%rcx)
+	mov VIEW_FS_BASE(%rdi), %rax
+	mov VIEW_GS_BASE(%rdi), %rdx
+	mov VIEW_REGS(%rdi), %rsp
+	movq $1, VIEW_IN_PROGRAM(%rdi)
+	/* From here on a handler takes what happens for the program's. */
+	wrgsbase %rdx
+	wrfsbase %rax
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rax
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	add $8, %rsp
+	.globl bh_user_iret
+	.hidden bh_user_iret
+bh_user_iret:
+	iretq
+	.cfi_endproc
+	.size bh_user_enter, . - bh_user_enter
+
+	.section .note.GNU-stack, "", @progbits

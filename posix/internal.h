@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of posix/ share. A task is a thread of a program, an mm its memory (shared by the
+ * threads of a process and by a vfork child), a node the programs of one kernel.
+ *
+ *   entry.S      into the host from a program's trap, and back
+ *   traps.c      signal handlers: which trap is whose
+ *   syscalls.c   which system call is whose
+ *   memory.c     mmap and its kin; regions.c: the list of what is mapped
+ *   residence.c  who of several processes with the same addresses has them now
+ *   exec.c       loading a program; elf.c reads its headers
+ *   cpu_model.c  the processor that programs see; cpuid_sites.c finds where they ask
+ *   tasks.c      tasks: made, copied, released
+ *   files.c      the node's view of files
+ *   images.c     the list of programs and libraries for a debugger
+ *   node.c       the life of nodes, and the table of operations for the image
+ */
+#ifndef BH_POSIX_INTERNAL_H
+#define BH_POSIX_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel-lib/arch/backhop/include/asm/host_abi.h"
+#include "kernel-lib/arch/backhop/include/asm/user_abi.h"
+#include "posix/posix.h"
+
+#define BH_PAGE_SIZE 4096ull
+
+static inline uint64_t bh_page_down(uint64_t value)
+{
+	return value & ~(BH_PAGE_SIZE - 1);
+}
+
+static inline uint64_t bh_page_up(uint64_t value)
+{
+	return bh_page_down(value + BH_PAGE_SIZE - 1);
+}
+
+/* The registers of a program, as the kernel's struct pt_regs. */
+struct pt_regs {
+	uint64_t r15, r14, r13, r12, bp, bx;
+	uint64_t r11, r10, r9, r8, ax, cx, dx, si, di;
+	uint64_t orig_ax;
+	uint64_t ip, cs, flags, sp, ss;
+};
+_Static_assert(sizeof(struct pt_regs) == BH_USER_REGS_WORDS * 8, "x86-64's layout");
+
+#define BH_USER_CS 0x33
+#define BH_USER_SS 0x2b
+
+/* --- memory of a process --- */
+
+/* Offsets in an arena. */
+#define BH_ARENA_PROGRAM   0x00400000ull /* a position-independent program */
+#define BH_ARENA_MAP_TOP   0x2f700000ull /* mmap() goes down from here */
+#define BH_ARENA_STACK     0x2f7f0000ull /* lowest address of the main stack */
+#define BH_ARENA_STACK_TOP 0x2fff0000ull
+#define BH_ARENA_ASIDE     0x30000000ull /* where a fixed program is put while another runs */
+
+/* A range with one protection and one source. */
+struct bh_region {
+	uint64_t start, end;         /* as the program sees them */
+	int prot;                    /* PROT_* */
+	const struct bh_input *file; /* NULL: anonymous or copied */
+	uint64_t offset;             /* of start in the file */
+};
+
+#define BH_NO_SLOT (~0u)
+
+struct bh_mm {
+	unsigned int references;
+	struct bh_posix_node *node;
+	unsigned int window; /* the arena that its program sees; a forked child's is its parent's */
+	unsigned int aside;  /* the arena where it lies while a relative has the window */
+	int uses_fixed;      /* has regions below BH_FIXED_END */
+	struct bh_region *regions; /* sorted, disjoint */
+	size_t region_count, region_capacity;
+	uint64_t brk_start, brk;
+	uint64_t interpreter_bias; /* 0: none */
+};
+
+uint64_t bh_arena_address(uint32_t node_id, unsigned int slot);
+
+/* regions.c */
+/* First region that ends above address, or region_count. */
+size_t bh_regions_find(const struct bh_mm *mm, uint64_t address);
+const struct bh_region *bh_regions_at(const struct bh_mm *mm, uint64_t address);
+int bh_regions_is_free(const struct bh_mm *mm, uint64_t start, uint64_t end);
+int bh_regions_is_covered(const struct bh_mm *mm, uint64_t start, uint64_t end);
+/* The list only; 0 or -ENOMEM. remove: cuts what is in the range out. */
+int bh_regions_insert(struct bh_mm *mm, const struct bh_region *region);
+int bh_regions_remove(struct bh_mm *mm, uint64_t start, uint64_t end);
+int bh_regions_protect(struct bh_mm *mm, uint64_t start, uint64_t end, int prot);
+/* Highest free range of length bytes in [low, high): its start, or 0. */
+uint64_t bh_regions_gap(const struct bh_mm *mm, uint64_t length, uint64_t low, uint64_t high);
+
+/* memory.c: -errno on failure. Ranges are whole pages in the program's reach. */
+int bh_mm_create(struct bh_posix_node *node, struct bh_mm **mm_ret);
+void bh_mm_release(struct bh_mm *mm);
+/* Lowest free arena of the node, or BH_NO_SLOT. */
+unsigned int bh_mm_slot_take(struct bh_posix_node *node);
+uint64_t bh_mm_base(const struct bh_mm *mm);
+int bh_mm_is_in_reach(const struct bh_mm *mm, uint64_t start, uint64_t end);
+int bh_mm_map_anonymous(struct bh_mm *mm, uint64_t start, uint64_t length, int prot);
+/* file through a private mapping, or a copy of what data has from offset on, the rest zero. */
+int bh_mm_map_file(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
+		   const struct bh_input *file, uint64_t offset);
+int bh_mm_map_copy(struct bh_mm *mm, uint64_t start, uint64_t length, int prot, const void *data,
+		   uint64_t size, uint64_t offset);
+int bh_mm_unmap(struct bh_mm *mm, uint64_t start, uint64_t end);
+
+struct bh_task;
+long bh_memory_mmap(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_brk(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_mremap(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_madvise(struct bh_task *task, const struct pt_regs *regs);
+
+/* residence.c */
+/* Where the bytes at address lie now. */
+uint64_t bh_residence_place(const struct bh_mm *mm, uint64_t address);
+/* Makes mm's memory lie where its program sees it. Aborts when the host refuses. */
+void bh_residence_enter(struct bh_mm *mm);
+/* mm's memory is gone. */
+void bh_residence_leave(struct bh_mm *mm);
+/* A copy of parent's memory, lying aside; 0 or -errno. child is new and empty. */
+int bh_residence_copy(struct bh_mm *parent, struct bh_mm *child);
+
+/* --- tasks --- */
+
+struct bh_task {
+	struct bh_task_view view; /* first: see posix.h; entry.S knows its layout */
+	struct bh_posix_node *node;
+	struct bh_mm *mm;
+	uint64_t instant_ns; /* virtual time of the last system call ... */
+	unsigned int calls;  /* ... and how many there were at that instant */
+	int pid;             /* process; 0 until it is known */
+	int is_new;          /* copied, and not yet in its program */
+	struct bh_task *next, **link; /* all tasks of the node */
+};
+
+/* entry.S */
+typedef void (*bh_trap_fn)(struct bh_task *task, struct pt_regs *regs);
+/* From a handler, with the program's state saved: leaves the signal stack for the task's kernel
+ * stack, calls trap and goes back to the program. */
+void bh_user_trap(struct bh_task *task, struct pt_regs *regs, bh_trap_fn trap)
+	__attribute__((noreturn));
+/* Back to (or first into) the program. */
+void bh_user_enter(struct bh_task *task) __attribute__((noreturn));
+/* The instruction that leaves for the program: a fault there is the program's. */
+extern const char bh_user_iret[];
+
+/* traps.c */
+extern uint64_t bh_xsave_mask; /* read by entry.S */
+extern uint64_t bh_xsave_size;
+extern struct bh_task *bh_trap_task; /* the task whose program has or last had the CPU */
+void bh_traps_set_posix(struct bh_posix *posix);
+
+/* syscalls.c: the one place through which all system calls of programs go, trapped or (later) from
+ * rewritten call sites. regs->orig_ax is the number. */
+void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs);
+
+/* cpu_model.c */
+uint64_t bh_cpu_model_hwcap(void);
+void bh_cpu_model_cpuid(struct pt_regs *regs);
+/* cpuid_sites.c: replaces "cpuid" in what was mapped of data at offset by an instruction that
+ * traps. data is the whole file. */
+#define BH_CPUID_TRAP_0 0xcd /* int $0x43: faults, and no program has it */
+#define BH_CPUID_TRAP_1 0x43
+void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
+			  const void *data, uint64_t size, uint64_t offset);
+
+/* tasks.c */
+struct bh_task *bh_task_create(struct bh_posix_node *node, struct pt_regs *regs);
+void bh_task_reset(struct bh_task *task);
+void *bh_task_op_fork(void *user_host, void *parent, struct pt_regs *regs, int share_memory,
+		      unsigned long fs_base);
+void bh_task_op_release(void *user_host, void *task);
+void bh_task_op_switch(void *user_host, void *task);
+void bh_task_op_enter(void *user_host, void *task) __attribute__((noreturn));
+void *bh_task_op_fp(void *user_host, void *task);
+void bh_task_op_fp_changed(void *user_host, void *task, int reset);
+
+/* exec.c */
+#define BH_AUXV_WORDS 40
+void *bh_exec_op_buffer(void *user_host, unsigned long size);
+int bh_exec_op_check(void *user_host, struct bh_exec *exec);
+int bh_exec_op_map(void *user_host, void **task, struct bh_exec *exec, struct pt_regs *regs);
+int bh_exec_op_start(void *user_host, void *task, struct bh_exec *exec, struct pt_regs *regs);
+void bh_exec_op_end(void *user_host, struct bh_exec *exec);
+
+/* elf.c */
+struct bh_elf_segment {
+	uint64_t address, file_size, memory_size, offset;
+	int prot;
+};
+
+#define BH_ELF_MAX_SEGMENTS 16
+
+struct bh_elf {
+	int is_fixed;             /* ET_EXEC */
+	uint64_t entry, phdr;     /* addresses in the file; phdr 0 if not mapped */
+	unsigned int phdr_count;
+	uint64_t low, high;       /* first and end of the mapped addresses, whole pages */
+	uint64_t alignment;
+	uint64_t dynamic;         /* address of the dynamic section, 0 if none */
+	uint64_t frame_table;     /* offset in the file of .eh_frame_hdr, 0 if none */
+	uint64_t frame_table_address, frame_table_size;
+	struct bh_elf_segment segments[BH_ELF_MAX_SEGMENTS];
+	size_t segment_count;
+	char interpreter[256];
+};
+/* 0 or -ENOEXEC; *why_ret is then a short reason. Safe on any bytes. */
+int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const char **why_ret);
+
+/* --- nodes --- */
+
+/* A file that the node shows in place of the host's. */
+struct bh_override {
+	struct bh_input input;  /* path, kind, mode, size, number, text or data */
+	int is_merged;          /* a directory: the host's names and those of overrides in it */
+	struct bh_override *next;
+};
+
+struct bh_buffer {
+	struct bh_buffer *next;
+	uint64_t size;
+	uint8_t bytes[];
+};
+
+struct bh_posix_node {
+	struct bh_posix *posix;
+	uint32_t id;
+	char *hostname;
+	struct bh_boot *boot;
+	struct bh_posix_callbacks callbacks;
+	void *arg;
+	struct bh_override *overrides;
+	struct bh_buffer *buffers; /* of the exec that is going on */
+	struct bh_task *tasks;
+	unsigned int slot_users[BH_ARENA_PER_NODE];
+	struct bh_mm *resident[BH_ARENA_PER_NODE]; /* whose memory lies in the arena */
+	struct bh_posix_node *next;
+};
+
+struct bh_posix {
+	struct bh_inputs *inputs;
+	uint64_t seed;
+	struct bh_posix_node *nodes;
+	struct bh_mm *fixed_resident; /* whose memory lies at the fixed addresses */
+};
+
+/* node.c: one line for the log of the current process. */
+void bh_node_log(struct bh_posix_node *node, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+uint64_t bh_node_clock_ns(const struct bh_posix_node *node);
+const struct bh_user_image_ops *bh_node_image(const struct bh_posix_node *node);
+
+/* files.c */
+struct bh_error *bh_files_set_defaults(struct bh_posix_node *node);
+void bh_files_destroy(struct bh_posix_node *node);
+int bh_files_op_lookup(void *user_host, const char *path, struct bh_user_stat *stat_ret);
+int bh_files_op_content(void *user_host, const void *handle, const void **data_ret,
+			unsigned long *size_ret);
+unsigned long bh_files_op_number(void *user_host, const void *handle, const char *name);
+/* A descriptor of the host for mapping, or -errno: -ENODEV if the file is no file of the host. */
+int bh_files_descriptor(struct bh_posix_node *node, const struct bh_input *file);
+
+/* images.c */
+void bh_images_add(struct bh_posix_node *node, int pid, const struct bh_elf *elf, uint64_t bias,
+		   const char *path);
+/* Forgets the images of a process whose base lies in the range. */
+void bh_images_remove(struct bh_posix_node *node, int pid, uint64_t start, uint64_t end);
+void bh_images_copy(struct bh_posix_node *node, int from_pid, int to_pid);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of posix/'s part of a run and of its nodes, and the table of what a node's image may
+ * ask. Called by simulator/.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix/internal.h"
+
+static void op_output(void *user_host, int pid, int fd, const void *data, unsigned long length)
+{
+	struct bh_posix_node *node = user_host;
+
+	if (node->callbacks.output)
+		node->callbacks.output(node->arg, pid, fd, data, length);
+}
+
+static void op_process_exit(void *user_host, int pid, int wait_status)
+{
+	struct bh_posix_node *node = user_host;
+
+	if (node->callbacks.exit)
+		node->callbacks.exit(node->arg, pid, wait_status);
+}
+
+static const struct bh_user_ops user_ops = {
+	.task_fork = bh_task_op_fork,
+	.task_release = bh_task_op_release,
+	.task_switch = bh_task_op_switch,
+	.task_enter = bh_task_op_enter,
+	.task_fp = bh_task_op_fp,
+	.task_fp_changed = bh_task_op_fp_changed,
+	.buffer = bh_exec_op_buffer,
+	.exec_check = bh_exec_op_check,
+	.exec_map = bh_exec_op_map,
+	.exec_start = bh_exec_op_start,
+	.exec_end = bh_exec_op_end,
+	.file_lookup = bh_files_op_lookup,
+	.file_content = bh_files_op_content,
+	.file_number = bh_files_op_number,
+	.output = op_output,
+	.process_exit = op_process_exit,
+};
+
+struct bh_error *bh_posix_create(struct bh_inputs *inputs, uint64_t seed,
+				 struct bh_posix **posix_ret)
+{
+	struct bh_posix *posix = calloc(1, sizeof(*posix));
+
+	if (!posix)
+		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs of a run");
+	posix->inputs = inputs;
+	posix->seed = seed;
+	bh_traps_set_posix(posix);
+	*posix_ret = posix;
+	return NULL;
+}
+
+void bh_posix_destroy(struct bh_posix *posix)
+{
+	if (!posix)
+		return;
+	while (posix->nodes)
+		bh_posix_node_destroy(posix->nodes);
+	bh_traps_set_posix(NULL);
+	free(posix);
+}
+
+struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
+				      const char *hostname, struct bh_boot *boot,
+				      const struct bh_posix_callbacks *callbacks, void *arg,
+				      struct bh_posix_node **node_ret)
+{
+	struct bh_posix_node *node;
+	struct bh_error *error;
+
+	if (bh_arena_address(node_id, 0) >= BH_ARENA_END)
+		return bh_error_new(BH_ERR_INPUT,
+				    "node %u: there are no addresses for the programs of so many "
+				    "nodes, at most %llu can be given any",
+				    node_id,
+				    (BH_ARENA_END - BH_ARENA_BASE) / BH_ARENA_SIZE /
+					    BH_ARENA_PER_NODE);
+	node = calloc(1, sizeof(*node));
+	if (!node)
+		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs of node %u", node_id);
+	node->posix = posix;
+	node->id = node_id;
+	node->boot = boot;
+	node->callbacks = *callbacks;
+	node->arg = arg;
+	node->next = posix->nodes;
+	posix->nodes = node;
+	node->hostname = strdup(hostname);
+	error = node->hostname ? bh_files_set_defaults(node) :
+				 bh_error_new(BH_ERR_NOMEM, "no memory for the name of a node");
+	if (error) {
+		bh_posix_node_destroy(node);
+		return error;
+	}
+	boot->user_host = node;
+	boot->user_ops = &user_ops;
+	*node_ret = node;
+	return NULL;
+}
+
+void bh_posix_node_destroy(struct bh_posix_node *node)
+{
+	struct bh_posix_node **link;
+
+	if (!node)
+		return;
+	while (node->tasks)
+		bh_task_op_release(node, node->tasks);
+	while (node->buffers) {
+		struct bh_buffer *buffer = node->buffers;
+
+		node->buffers = buffer->next;
+		free(buffer);
+	}
+	bh_files_destroy(node);
+	for (link = &node->posix->nodes; *link != node; link = &(*link)->next)
+		;
+	*link = node->next;
+	if (node->boot->user_host == node) {
+		node->boot->user_host = NULL;
+		node->boot->user_ops = NULL;
+	}
+	free(node->hostname);
+	free(node);
+}
+
+void bh_node_log(struct bh_posix_node *node, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (!node->callbacks.log)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	node->callbacks.log(node->arg, bh_node_image(node)->pid(), text);
+}
+
+uint64_t bh_node_clock_ns(const struct bh_posix_node *node)
+{
+	return node->boot->host_ops->clock_ns(node->boot->host);
+}
+
+const struct bh_user_image_ops *bh_node_image(const struct bh_posix_node *node)
+{
+	return node->boot->user_image_ops;
+}

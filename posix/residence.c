@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Several processes can see their memory at the same addresses: programs that aren't
+ * position-independent all lie at the fixed addresses, and a forked child has its parent's arena.
+ * One of them is resident; the memory of the others lies aside. When a task gets the CPU, its
+ * process becomes resident: the pages are moved (mremap), nothing is copied.
+ *
+ * Called by tasks.c at each switch, and by memory.c. Everything else in posix/ may assume that the
+ * current task's memory is where its program sees it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "posix/internal.h"
+
+static int is_fixed(uint64_t address)
+{
+	return address < BH_FIXED_END;
+}
+
+static int is_resident(const struct bh_mm *mm, uint64_t address)
+{
+	const struct bh_posix_node *node = mm->node;
+
+	return is_fixed(address) ? node->posix->fixed_resident == mm :
+				   node->resident[mm->window] == mm;
+}
+
+/* Where address lies when mm isn't resident. */
+static uint64_t place_aside(const struct bh_mm *mm, uint64_t address)
+{
+	unsigned int slot = mm->aside == BH_NO_SLOT ? mm->window : mm->aside;
+	uint64_t arena = bh_arena_address(mm->node->id, slot);
+
+	return is_fixed(address) ? arena + BH_ARENA_ASIDE + address :
+				   arena + (address - bh_mm_base(mm));
+}
+
+uint64_t bh_residence_place(const struct bh_mm *mm, uint64_t address)
+{
+	return is_resident(mm, address) ? address : place_aside(mm, address);
+}
+
+static void fail(const struct bh_mm *mm, uint64_t address)
+{
+	char text[160];
+	int length = snprintf(text, sizeof(text),
+			      "backhop: node %u: the host refused to move a program's memory at "
+			      "0x%llx: %s\n",
+			      mm->node->id, (unsigned long long)address, strerror(errno));
+
+	if (write(STDERR_FILENO, text, (size_t)length) < 0)
+		abort();
+	abort();
+}
+
+/* The host may hold a region in several pieces (after mprotect and back), and moves one at a time:
+ * then it is moved page by page. */
+static void move_range(const struct bh_mm *mm, uint64_t from, uint64_t to, uint64_t length)
+{
+	if (mremap((void *)from, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)to) !=
+	    MAP_FAILED)
+		return;
+	if (errno != EFAULT)
+		fail(mm, from);
+	for (uint64_t done = 0; done < length; done += BH_PAGE_SIZE)
+		if (mremap((void *)(from + done), BH_PAGE_SIZE, BH_PAGE_SIZE,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(to + done)) == MAP_FAILED)
+			fail(mm, from + done);
+}
+
+static void move_all(const struct bh_mm *mm, int fixed, int to_aside)
+{
+	for (size_t i = 0; i < mm->region_count; i++) {
+		const struct bh_region *region = &mm->regions[i];
+		uint64_t aside = place_aside(mm, region->start);
+
+		if (is_fixed(region->start) != fixed)
+			continue;
+		move_range(mm, to_aside ? region->start : aside, to_aside ? aside : region->start,
+			   region->end - region->start);
+	}
+}
+
+static void enter_place(struct bh_mm *mm, struct bh_mm **resident, int fixed)
+{
+	if (*resident == mm)
+		return;
+	if (*resident)
+		move_all(*resident, fixed, 1);
+	move_all(mm, fixed, 0);
+	*resident = mm;
+}
+
+void bh_residence_enter(struct bh_mm *mm)
+{
+	enter_place(mm, &mm->node->resident[mm->window], 0);
+	if (mm->uses_fixed)
+		enter_place(mm, &mm->node->posix->fixed_resident, 1);
+}
+
+void bh_residence_leave(struct bh_mm *mm)
+{
+	if (mm->node->resident[mm->window] == mm)
+		mm->node->resident[mm->window] = NULL;
+	if (mm->node->posix->fixed_resident == mm)
+		mm->node->posix->fixed_resident = NULL;
+}
+
+/* --- fork --- */
+
+/* Copies the pages that exist; the others read as zero, or as the file has them, in the copy too. */
+static int copy_pages(const struct bh_region *region, uint64_t to)
+{
+	unsigned char exists[512];
+	uint64_t address = region->start, end = region->end;
+
+	/* Pages behind the end of a file can't be touched. */
+	if (region->file) {
+		uint64_t rest = region->file->size > region->offset ?
+					bh_page_up(region->file->size - region->offset) :
+					0;
+
+		if (end > region->start + rest)
+			end = region->start + rest;
+	}
+	while (address < end) {
+		uint64_t length = end - address;
+
+		if (length > sizeof(exists) * BH_PAGE_SIZE)
+			length = sizeof(exists) * BH_PAGE_SIZE;
+		if (mincore((void *)address, length, exists))
+			return -errno;
+		for (uint64_t page = 0; page < length / BH_PAGE_SIZE; page++)
+			if (exists[page] & 1)
+				memcpy((void *)(to + (address - region->start) +
+						page * BH_PAGE_SIZE),
+				       (void *)(address + page * BH_PAGE_SIZE), BH_PAGE_SIZE);
+		address += length;
+	}
+	return 0;
+}
+
+static int copy_region(const struct bh_mm *child, const struct bh_region *region)
+{
+	uint64_t to = place_aside(child, region->start), length = region->end - region->start;
+	int descriptor = -1, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, ret = 0;
+
+	if (region->file) {
+		descriptor = bh_files_descriptor(child->node, region->file);
+		if (descriptor < 0)
+			return descriptor;
+	} else {
+		flags |= MAP_ANONYMOUS;
+	}
+	if (mmap((void *)to, length, PROT_READ | PROT_WRITE, flags, descriptor,
+		 region->file ? (off_t)region->offset : 0) == MAP_FAILED)
+		return -errno;
+	if (!(region->prot & PROT_READ) &&
+	    mprotect((void *)region->start, length, region->prot | PROT_READ))
+		return -errno;
+	/* A program's text is copied too: some of its instructions are ours (cpuid_sites.c). */
+	if (!region->file || region->prot & (PROT_WRITE | PROT_EXEC))
+		ret = copy_pages(region, to);
+	if (!(region->prot & PROT_READ) && mprotect((void *)region->start, length, region->prot))
+		return -errno;
+	if (!ret && mprotect((void *)to, length, region->prot))
+		return -errno;
+	return ret;
+}
+
+int bh_residence_copy(struct bh_mm *parent, struct bh_mm *child)
+{
+	for (size_t i = 0; i < parent->region_count; i++) {
+		int ret = bh_regions_insert(child, &parent->regions[i]);
+
+		if (!ret)
+			ret = copy_region(child, &parent->regions[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

@@ -87,7 +87,7 @@ deps: ## installs the Debian packages that are missing
 
 demo: deps ## records a failing ping, then walks back from the loss to its sender in gdb
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@scripts/demo $(BUILD)
+	@DEMO=$(DEMO) scripts/demo $(BUILD)
 
 test: deps ## builds all and runs every test
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS)

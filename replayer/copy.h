@@ -95,7 +95,8 @@ struct bh_error *bh_copy_plant(struct bh_copy *copy, const uint64_t *addresses, 
 			       size_t *missing_ret);
 int bh_copy_is_planted(const struct bh_copy *copy, uint64_t address);
 
-/* Runs until something in limits, or something planted. */
+/* Runs until something in limits, or something planted; from the last position of an event only to
+ * the beginning of the next one. */
 struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limits,
 			     struct bh_end *end_ret);
 /* One instruction from an exact position, counting; ignores what is planted. */

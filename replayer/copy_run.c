@@ -52,8 +52,12 @@ static void end_at_gate(struct bh_copy *copy, struct bh_end *end)
 {
 	uint64_t event = read_word(copy, &bh_gate.event);
 
-	/* A copy that knows to be in this event already is held for another reason. */
-	if (event != copy->written_stop_event ||
+	/*
+	 * A copy that knows to be in this event already is held for another reason. One that was in
+	 * the last instructions before the gate may have compared with an older stop_event, so the
+	 * next event is always good.
+	 */
+	if ((event != copy->written_stop_event && event != copy->position.event + 1) ||
 	    (copy->is_exact && event == copy->position.event)) {
 		end->kind = BH_END_GATE;
 		copy->is_exact = 0;
@@ -361,6 +365,9 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 	struct bh_end end = {0};
 	int is_done = 0;
 
+	/* The next instruction begins an event that nobody may have asked for: stop there anyway. */
+	if (copy->is_exact && bh_copy_is_at_gate(copy))
+		return bh_copy_step(copy, limits, end_ret);
 	BH_TRY(set_stop_event(copy, limits->stop_event));
 	if (copy->is_counting) {
 		struct bh_tick_state state = {copy->position.tick, limits->stop_tick};

@@ -60,10 +60,9 @@ $(BUILD)/obj/%.o: %
 kernels: $(KERNEL_DIRS)
 
 # build.sh knows what an image depends on: it takes the image from its cache (named by the hash of
-# all its inputs) or builds it there, and prints the folder. Asking costs well under a second.
+# all its inputs) or builds it there, and links it here. Asking costs well under a second.
 $(BUILD)/kernel-%: FORCE
-	@folder=$$(env -u MAKEFLAGS -u MAKELEVEL kernel-lib/build.sh $*) && mkdir -p $@ && \
-	for file in image image.debug; do ln -sfn "$$folder/$$file" $@/$$file; done
+	@env -u MAKEFLAGS -u MAKELEVEL kernel-lib/build.sh $* $(abspath $@) >/dev/null
 
 $(BUILD)/gdb-plugin: FORCE
 	@mkdir -p $(BUILD)
@@ -105,9 +104,9 @@ SHARE  = $(DESTDIR)$(PREFIX)/share
 
 install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/backhop $(DESTDIR)$(PREFIX)/bin/backhop
-	for version in $(KERNELS); do for file in image image.debug; do \
-		install -D -m 644 $(BUILD)/kernel-$$version/$$file $(LIBDIR)/kernel-$$version/$$file \
-		|| exit 1; done; done
+	for version in $(KERNELS); do \
+		rm -rf $(LIBDIR)/kernel-$$version && mkdir -p $(LIBDIR) && \
+		cp -rL $(BUILD)/kernel-$$version $(LIBDIR)/ || exit 1; done
 	cd gdb-plugin && find . -name '*.py' -exec install -D -m 644 {} $(abspath $(LIBDIR))/gdb-plugin/{} \;
 	for page in docs/man/*.1; do install -D -m 644 $$page $(SHARE)/man/man1/$${page##*/} || exit 1; done
 	install -D -m 644 completion/backhop.bash $(SHARE)/bash-completion/completions/backhop

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Completion of backhop's command line for bash; `make install` puts it where bash finds it.
+
+_backhop() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local commands='run record replay verify info events'
+	local words='' pattern=''
+
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$current")
+		return
+	fi
+	case $previous in
+	--kind)
+		words='boot timer rx tx lost spawn exec exit output console halt stop'
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+		return
+		;;
+	--files)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$current")
+		return
+		;;
+	--seed | --node | --from | --to | --plant-fault) return ;;
+	esac
+	case ${COMP_WORDS[1]} in
+	run) words='--json --quiet --files --seed' pattern='yaml|yml' ;;
+	record) words='--output --json --quiet --files --seed' pattern='yaml|yml' ;;
+	replay) words='' pattern='bht' ;;
+	verify) words='--json --plant-fault' pattern='bht' ;;
+	info) words='--json' pattern='bht' ;;
+	events) words='--json --node --kind --from --to' pattern='bht' ;;
+	*) return ;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$current")
+		return
+	fi
+	compopt -o filenames
+	[[ $previous != --output && $previous != -o ]] || pattern=bht
+	mapfile -t COMPREPLY < <(compgen -d -- "$current"
+		compgen -f -- "$current" | grep -E "\\.($pattern)\$")
+}
+
+complete -F _backhop backhop

@@ -4,6 +4,7 @@
  * program side (posix/) hears of it. The scheduler itself is generic code.
  */
 #include <linux/export.h>
+#include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -48,6 +49,20 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 	if (prev->thread.host || next->thread.host)
 		bh_user_switch(prev, next);
 	return bh_switch_stacks(&prev->thread.sp, next->thread.sp, prev);
+}
+
+/* The generic allocator clears a stack, which would make all of its pages private for nothing. */
+unsigned long *arch_alloc_thread_stack_node(struct task_struct *task, int node)
+{
+	struct page *page = alloc_pages_node(node, GFP_KERNEL, THREAD_SIZE_ORDER);
+
+	return page ? page_address(page) : NULL;
+}
+
+void arch_free_thread_stack(struct task_struct *task)
+{
+	free_pages((unsigned long)task->stack, THREAD_SIZE_ORDER);
+	task->stack = NULL;
 }
 
 int arch_dup_task_struct(struct task_struct *to, struct task_struct *from)

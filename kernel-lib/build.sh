@@ -1,0 +1,231 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Builds a kernel image and prints the folder that holds it. Called by the Makefile and by
+# `backhop` when it needs an image that isn't there.
+#
+#	build.sh VERSION [OUTDIR]
+#
+# VERSION names the Debian package linux-source-VERSION ("6.1", "6.12"). With KERNEL_SRC=/path the
+# source is that tree instead (it is copied, never written to), and VERSION only names the result.
+# The folder has
+#	image          what a node maps: stripped, with the section .backhop.entries
+#	image.debug    DWARF and symbols with a gdb index; found through image's debug link
+#	config         the kernel's configuration
+#	source/        the source files that went into it, and
+#	source-path    the path under which DWARF names source/ (gdb: set substitute-path)
+# With OUTDIR, links to all of these are put there too.
+#
+# Other variables: BACKHOP_CACHE (default ~/.cache/backhop) holds the results, each in a folder
+# named by the hash of everything that went into it. BACKHOP_KBUILD_DIR is the folder with the build
+# tree, kept so that the next build only compiles what changed (default: in the cache).
+# BACKHOP_KERNEL_VARIANT=debug adds config/debug.config. CC is the compiler (gcc). JOBS: how many
+# at once.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+version=${1:-}
+outdir=${2:-}
+variant=${BACKHOP_KERNEL_VARIANT:-}
+compiler=${CC:-gcc}
+jobs=${JOBS:-$(nproc)}
+cache=${BACKHOP_CACHE:-$HOME/.cache/backhop}
+tarball=/usr/src/linux-source-$version.tar.xz
+
+fail() {
+	echo "build.sh: $*" >&2
+	exit 1
+}
+
+progress() {
+	if [ -t 2 ]; then
+		printf '\r\033[Kkernel %s: %s' "$version" "$*" >&2
+	else
+		echo "kernel $version: $*" >&2
+	fi
+}
+
+[[ $version =~ ^[A-Za-z0-9][A-Za-z0-9._+-]*$ ]] || fail "usage: build.sh VERSION [OUTDIR]"
+for tool in "$compiler" ld make flex bison bc rsync xz objcopy; do
+	command -v "$tool" >/dev/null || fail "$tool is missing; install it (see scripts/install-deps)"
+done
+
+# --- what goes in, and its hash ---
+
+source_id() {
+	if [ -n "${KERNEL_SRC:-}" ]; then
+		[ -f "$KERNEL_SRC/Kbuild" ] || fail "KERNEL_SRC=$KERNEL_SRC is no kernel tree"
+		if [ -e "$KERNEL_SRC/.git" ]; then
+			git -C "$KERNEL_SRC" rev-parse --verify -q "HEAD^{tree}"
+			git -C "$KERNEL_SRC" diff HEAD --binary
+			git -C "$KERNEL_SRC" ls-files -o --exclude-standard -z |
+				(cd "$KERNEL_SRC" && xargs -0 -r sha256sum)
+		else
+			(cd "$KERNEL_SRC" && find . -type f -printf '%P %s %T@\n' | LC_ALL=C sort)
+		fi
+	else
+		[ -f "$tarball" ] || fail "$tarball is missing; install linux-source-$version, or give" \
+			"a tree in KERNEL_SRC"
+		dpkg-query -W -f '${Package} ${Version}\n' "linux-source-$version" 2>/dev/null ||
+			sha256sum "$tarball"
+	fi
+}
+
+port_id() {
+	(cd "$here" && find arch config tools build.sh -type f -print0 | LC_ALL=C sort -z |
+		xargs -0 sha256sum)
+	"$compiler" --version | head -n 1
+	ld --version | head -n 1
+	gdb --version 2>/dev/null | head -n 1 || true
+	echo "$version $variant"
+}
+
+source_hash=$(source_id | sha256sum | cut -c 1-16)
+key=$( (echo "$source_hash"; port_id) | sha256sum | cut -c 1-16)
+name=$version${variant:+-$variant}
+result=$cache/kernel/$name-$key
+
+publish() {
+	if [ -n "$outdir" ]; then
+		mkdir -p "$outdir"
+		for file in image image.debug config source source-path; do
+			ln -sfn "$result/$file" "$outdir/$file"
+		done
+	fi
+	echo "$result"
+	exit 0
+}
+
+[ -e "$result/image" ] && publish
+mkdir -p "$cache/kernel"
+
+# One build at a time in one build tree; the second finds the result of the first.
+build=${BACKHOP_KBUILD_DIR:-$cache/build/$name${KERNEL_SRC:+-$(echo "$KERNEL_SRC" | sha256sum | cut -c 1-8)}}
+mkdir -p "$build"
+exec 9>"$build/lock"
+flock 9
+[ -e "$result/image" ] && publish
+
+src=$build/src
+obj=$build/obj
+log=$build/log
+started=$SECONDS
+: >"$log"
+
+# --- the source tree, with the port laid over it ---
+
+if [ -n "${KERNEL_SRC:-}" ]; then
+	progress "copying $KERNEL_SRC"
+	mkdir -p "$src"
+	rsync -a --delete --exclude .git --exclude '*.o' --exclude /.config \
+		--exclude /include/config --exclude /include/generated --exclude /arch/backhop \
+		--exclude '/arch/*/include/generated' "$KERNEL_SRC/" "$src/"
+elif [ "$(cat "$build/source-id" 2>/dev/null)" != "$source_hash" ]; then
+	progress "unpacking $tarball"
+	rm -rf "$src" "$obj"
+	mkdir -p "$src"
+	tar -C "$src" --strip-components=1 -xJf "$tarball"
+fi
+echo "$source_hash" >"$build/source-id"
+rsync -rc --delete "$here/arch/backhop/" "$src/arch/backhop/"
+
+# --- configuration ---
+
+mkdir -p "$obj"
+# Where the build happened must not show in the image.
+mapped=/usr/src/backhop/linux-$version
+map="-ffile-prefix-map=$src=$mapped -ffile-prefix-map=$obj=$mapped/obj"
+cc=$compiler
+if command -v ccache >/dev/null; then
+	cc="ccache $compiler"
+	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
+fi
+
+kernel_make() {
+	env -u MAKEFLAGS -u MAKELEVEL LC_ALL=C \
+		KBUILD_BUILD_TIMESTAMP='Sat Jan  1 00:00:00 UTC 2000' KBUILD_BUILD_VERSION=1 \
+		KBUILD_BUILD_USER=backhop KBUILD_BUILD_HOST=backhop \
+		make -C "$src" O="$obj" ARCH=backhop CC="$cc" HOSTCC="$compiler" \
+		KCFLAGS="$map" KAFLAGS="$map" "$@"
+}
+
+failed_build() {
+	echo >&2
+	grep -E 'error|Error|undefined|warning: option' "$log" | head -n 20 >&2
+	fail "kernel $version: $1; the whole output is in $log"
+}
+
+fragments=("$here/config/network.config")
+[ -z "$variant" ] || fragments+=("$here/config/$variant.config")
+cat "${fragments[@]}" >"$build/fragment"
+
+progress "configuring"
+if ! cmp -s "$build/fragment" "$build/fragment-done" || [ ! -f "$obj/.config" ]; then
+	kernel_make KCONFIG_ALLCONFIG="$build/fragment" allnoconfig >>"$log" 2>&1 ||
+		failed_build "the configuration failed"
+fi
+kernel_make olddefconfig >>"$log" 2>&1 || failed_build "the configuration failed"
+# The last word on an option counts, as it does for Kconfig.
+while read -r option wanted; do
+	got=$(sed -n -e "s/^$option=//p" "$obj/.config")
+	[ "${got:-n}" = "$wanted" ] || fail "kernel $version: $option=$wanted was asked for in" \
+		"kernel-lib/config, but the kernel's configuration says ${got:-n}; what it depends on" \
+		"is missing"
+done < <(sed -n -e 's/^# \(CONFIG_[A-Z0-9a-z_]*\) is not set$/\1 n/p' \
+	-e 's/^\(CONFIG_[A-Z0-9a-z_]*\)=\(.*\)$/\1 \2/p' "$build/fragment" | tac |
+	awk '!seen[$1]++')
+cp "$build/fragment" "$build/fragment-done"
+
+# --- compiling and linking ---
+
+count=0
+set +e
+kernel_make -j"$jobs" vmlinux 2>&1 | while IFS= read -r line; do
+	echo "$line" >>"$log"
+	[[ $line == *" CC "* ]] || continue
+	count=$((count + 1))
+	if [ -t 2 ]; then
+		progress "compiling, $count files"
+	elif [ $((count % 500)) = 0 ]; then
+		progress "compiled $count files"
+	fi
+done
+status=${PIPESTATUS[0]}
+set -e
+[ "$status" = 0 ] || failed_build "the build failed"
+
+# --- the image ---
+
+progress "making the image"
+work=$(mktemp -d "$cache/kernel/.new-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+"$compiler" -O1 -o "$build/postlink" "$here/tools/postlink.c"
+cp "$obj/vmlinux" "$work/vmlinux"
+"$build/postlink" "$work/vmlinux" "$work/entries"
+objcopy --only-keep-debug -R .backhop.patchable "$work/vmlinux" "$work/image.debug"
+if command -v gdb-add-index >/dev/null; then
+	(cd "$work" && gdb-add-index image.debug >>"$log" 2>&1) ||
+		fail "gdb-add-index failed; the output is in $log"
+fi
+objcopy --strip-all -R .backhop.patchable "$work/vmlinux" "$work/stripped"
+(cd "$work" && objcopy --add-section .backhop.entries=entries --add-gnu-debuglink=image.debug \
+	stripped image)
+chmod 644 "$work/image" "$work/image.debug"
+cp "$obj/.config" "$work/config"
+rm "$work/vmlinux" "$work/entries" "$work/stripped"
+
+progress "keeping the sources"
+# The files that the compiler read, by the dependency files of Kbuild.
+find "$obj" -name '.*.o.cmd' -print0 | xargs -0 cat |
+	grep -oE "$src/[^ )\\\\]+\\.[chS]" | sed "s|^$src/||" | LC_ALL=C sort -u >"$build/files"
+mkdir -p "$work/source/obj"
+rsync -a --files-from="$build/files" --ignore-missing-args "$src/" "$work/source/"
+rsync -am --include='*/' --include='/include/generated/**.h' \
+	--include='/arch/backhop/include/generated/**.h' --exclude='*' "$obj/" "$work/source/obj/"
+echo "$mapped" >"$work/source-path"
+
+chmod 755 "$work"
+mv -T "$work" "$result" 2>/dev/null || [ -e "$result/image" ] || fail "$result can't be written"
+progress "built in $((SECONDS - started)) s"
+[ ! -t 2 ] || echo >&2
+publish

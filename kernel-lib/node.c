@@ -256,6 +256,11 @@ struct bh_boot *bh_node_boot_record(struct bh_node *node)
 	return node->boot;
 }
 
+const unsigned long *bh_node_saved_stack(const struct bh_node *node)
+{
+	return &node->sp;
+}
+
 unsigned long bh_node_fault_fixup(const struct bh_node *node, unsigned long pc)
 {
 	if (!node->boot->image_ops.fault_fixup)

@@ -67,6 +67,9 @@ unsigned long bh_node_base(const struct bh_node *node);
 const struct bh_image *bh_node_image(const struct bh_node *node);
 /* The record shared with the kernel; devices' carrier and transmit_full may be written. */
 struct bh_boot *bh_node_boot_record(struct bh_node *node);
+/* Where the idle task's stack pointer is kept while the host runs (a saved one: see bh_task_layout);
+ * for the replayer, which reads it from another process. */
+const unsigned long *bh_node_saved_stack(const struct bh_node *node);
 /* The node on one of whose stacks the caller runs; only for host operations. */
 struct bh_node *bh_node_current(void);
 /* Ends the node that runs, as host_ops->halt() does; for a fault that has no fix-up. Called on a

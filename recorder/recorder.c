@@ -253,7 +253,9 @@ static struct bh_error *trace_begin(struct bh_recorder *recorder)
 	free(names);
 	BH_TRY(error);
 	BH_TRY(scenario_write(recorder));
-	return images_write(recorder);
+	BH_TRY(images_write(recorder));
+	/* So that whatever kills the recording, the trace says what was recorded. */
+	return bh_trace_writer_flush_inputs(recorder->writer);
 }
 
 static struct bh_error *sim_create(struct bh_recorder *recorder)

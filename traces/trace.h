@@ -57,6 +57,8 @@ struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
 				      const struct bh_trace_input *input);
 /* Writes out full chunks, if there are any; call between events. */
 struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer);
+/* Writes out the inputs so far; where a run calls it must not depend on the host's clock. */
+struct bh_error *bh_trace_writer_flush_inputs(struct bh_trace_writer *writer);
 /* Whether flush would write now: the place to hand in inputs first. */
 int bh_trace_writer_is_full(const struct bh_trace_writer *writer);
 /*

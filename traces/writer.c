@@ -204,6 +204,11 @@ struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
 	return NULL;
 }
 
+struct bh_error *bh_trace_writer_flush_inputs(struct bh_trace_writer *writer)
+{
+	return inputs_write(writer);
+}
+
 int bh_trace_writer_is_full(const struct bh_trace_writer *writer)
 {
 	return writer->event_count >= CHUNK_EVENTS || writer->no_memory;

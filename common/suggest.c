@@ -45,8 +45,11 @@ const char *bh_suggest(const char *word, const char *const *candidates, size_t c
 	for (size_t i = 0; i < count; i++) {
 		if (!candidates[i])
 			continue;
-		unsigned int distance =
-			strcasecmp(word, candidates[i]) ? bh_edit_distance(word, candidates[i]) : 1;
+		/* Only the case is wrong: nothing can be nearer. */
+		if (strcasecmp(word, candidates[i]) == 0)
+			return candidates[i];
+		unsigned int distance = bh_edit_distance(word, candidates[i]);
+
 		if (distance < best_distance && distance < strlen(candidates[i])) {
 			best = candidates[i];
 			best_distance = distance;

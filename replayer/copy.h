@@ -32,6 +32,8 @@ struct bh_tick_region {
 	const struct bh_tick_text *text;
 };
 
+struct bh_copy;
+
 /* What all copies have in common; must outlive them. */
 struct bh_space {
 	void (*after_fork)(void);        /* run in each new copy; may be NULL */
@@ -39,6 +41,9 @@ struct bh_space {
 	size_t region_count;
 	int (*poll)(void *arg);          /* asked during long runs; non-zero: stop. May be NULL */
 	void *poll_arg;
+	/* See struct bh_timeline_config. */
+	struct bh_error *(*explain_exit)(void *arg, struct bh_copy *copy);
+	void *explain_arg;
 };
 
 enum bh_end_kind {

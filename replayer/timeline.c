@@ -27,6 +27,8 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	timeline->config = *config;
 	timeline->space.after_fork = config->after_fork;
+	timeline->space.explain_exit = config->explain_exit;
+	timeline->space.explain_arg = config->arg;
 	timeline->slice_events = 64;
 	struct bh_error *error = bh_copy_start(&timeline->space, config->run, config->run_arg,
 					       &timeline->current);

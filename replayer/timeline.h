@@ -24,6 +24,8 @@ struct bh_timeline_config {
 	uint64_t last_event;          /* history ends where this event begins */
 	/* Looks at a copy that stopped at the gate: has the replay left the trace? May be NULL. */
 	int (*is_diverged)(void *arg, struct bh_copy *copy);
+	/* Says why a tracee that ends before its first event does; NULL if unknown. May be NULL. */
+	struct bh_error *(*explain_exit)(void *arg, struct bh_copy *copy);
 	void *arg;
 };
 

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The replay engine: see engine.h. This file has its life, what it tells of the position, and
+ * seeking; the movements are in engine_move.c. Called by gdb_server.c, cli/ and tests.
+ */
+#include "replayer/engine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel-lib/node.h"
+#include "posix/posix.h"
+#include "replayer/confine.h"
+#include "replayer/engine_internal.h"
+
+/* Why the tracee gave up: written there, read from here. */
+static struct {
+	uint32_t code;
+	char message[512];
+} tracee_failure;
+
+/* --- in the tracee --- */
+
+static void run_tracee(void *arg)
+{
+	struct bh_replay *replay = arg;
+	const struct bh_confine_config confine = {.result_fd = STDERR_FILENO, .allow_fork = 1};
+	struct bh_error *error = bh_rerun_prepare(replay->rerun);
+
+	if (!error)
+		error = bh_confine(&confine);
+	if (!error)
+		error = bh_rerun_run(replay->rerun);
+	if (error) {
+		tracee_failure.code = error->code;
+		snprintf(tracee_failure.message, sizeof(tracee_failure.message), "%s",
+			 error->message);
+	}
+	_exit(error ? 1 : 0);
+}
+
+/* Called by the tracer at the first stop; replay is the tracee's copy, at the same address. */
+static long describe_nodes(long arg)
+{
+	struct bh_replay *replay = (struct bh_replay *)arg;
+	struct bh_sim *sim = bh_rerun_sim(replay->rerun);
+	size_t count = bh_sim_node_count(sim);
+
+	if (count != replay->node_count)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct bh_node *node = bh_sim_node(sim, (uint32_t)i);
+		replay->nodes[i].facts = (struct bh_node_facts){
+			.base = bh_node_base(node),
+			.boot = (uintptr_t)bh_node_boot_record(node),
+			.saved_stack = (uintptr_t)bh_node_saved_stack(node),
+			.image_path = (uintptr_t)bh_image_path(bh_node_image(node)),
+		};
+	}
+	return 0;
+}
+
+/* --- reading the tracee --- */
+
+size_t bh_engine_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length)
+{
+	return bh_tracee_read(bh_timeline_copy(replay->timeline)->tracee, address, bytes_ret,
+			      length);
+}
+
+uint64_t bh_engine_u64(struct bh_replay *replay, uint64_t address)
+{
+	uint64_t value = 0;
+
+	return bh_engine_read(replay, address, &value, sizeof(value)) == sizeof(value) ? value : 0;
+}
+
+uint32_t bh_engine_u32(struct bh_replay *replay, uint64_t address)
+{
+	uint32_t value = 0;
+
+	return bh_engine_read(replay, address, &value, sizeof(value)) == sizeof(value) ? value : 0;
+}
+
+void bh_engine_moved(struct bh_replay *replay)
+{
+	replay->move++;
+}
+
+const struct bh_gate *bh_engine_gate(struct bh_replay *replay)
+{
+	if (replay->gate_move != replay->move) {
+		memset(&replay->gate, 0, sizeof(replay->gate));
+		replay->gate.node = BH_NO_NODE;
+		bh_engine_read(replay, (uintptr_t)&bh_gate, &replay->gate, sizeof(replay->gate));
+		replay->gate_move = replay->move;
+	}
+	return &replay->gate;
+}
+
+struct bh_replay_node *bh_engine_node(struct bh_replay *replay, uint64_t node)
+{
+	return node < replay->node_count ? &replay->nodes[node] : NULL;
+}
+
+/* --- life --- */
+
+/* The simulator's own stack: the one on which main() runs, in the tracer as in the tracee. */
+static struct bh_error *find_stack(struct bh_replay *replay)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned long start, end;
+
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &start, &end) == 2) {
+			/* It may grow by the usual limit. */
+			replay->stack_high = end;
+			replay->stack_low = end - (64ul << 20);
+		}
+	}
+	if (maps)
+		fclose(maps);
+	if (!replay->stack_high)
+		return bh_error_new(BH_ERR_MACHINE, "cannot read /proc/self/maps; is /proc mounted?");
+	return NULL;
+}
+
+static int is_diverged(void *arg, struct bh_copy *copy)
+{
+	uint32_t diverged = 0;
+
+	(void)arg;
+	bh_tracee_read(copy->tracee, (uintptr_t)&bh_rerun_report.diverged, &diverged,
+		       sizeof(diverged));
+	return diverged != 0;
+}
+
+static struct bh_error *explain_exit(void *arg, struct bh_copy *copy)
+{
+	__typeof__(tracee_failure) failure = {0};
+
+	(void)arg;
+	bh_tracee_read(copy->tracee, (uintptr_t)&tracee_failure, &failure, sizeof(failure));
+	failure.message[sizeof(failure.message) - 1] = 0;
+	if (!failure.message[0])
+		return NULL;
+	return bh_error_new(failure.code == BH_ERR_MACHINE || failure.code == BH_ERR_INPUT ||
+					    failure.code == BH_ERR_NOMEM
+				    ? (enum bh_error_code)failure.code
+				    : BH_ERR_INTERNAL,
+			    "%s", failure.message);
+}
+
+static struct bh_error *start(struct bh_replay *replay)
+{
+	const struct bh_rerun_config rerun = {
+		.trace = replay->trace,
+		.find_kernel = replay->find_kernel,
+		.find_kernel_arg = replay->find_kernel_arg,
+		.diverged = bh_gate_trap,
+	};
+	const struct bh_timeline_config timeline = {
+		.run = run_tracee,
+		.run_arg = replay,
+		.after_fork = bh_posix_after_fork,
+		.last_event = bh_trace_event_count(replay->trace),
+		.is_diverged = is_diverged,
+		.explain_exit = explain_exit,
+		.arg = replay,
+	};
+	long result = 0;
+
+	if (!timeline.last_event)
+		return bh_error_new(BH_ERR_INPUT, "the trace has no events: there is nothing to replay");
+	BH_TRY(find_stack(replay));
+	BH_TRY(bh_rerun_create(&rerun, &replay->rerun));
+	BH_TRY(bh_engine_open_kernels(replay));
+	BH_TRY(bh_tracee_pin(replay->former_cpus, sizeof(replay->former_cpus)));
+	replay->is_pinned = 1;
+	BH_TRY(bh_timeline_create(&timeline, &replay->timeline));
+	struct bh_tracee *tracee = bh_timeline_copy(replay->timeline)->tracee;
+	BH_TRY(bh_tracee_call(tracee, describe_nodes, (long)replay, &result));
+	size_t size = replay->node_count * sizeof(*replay->nodes);
+	if (result ||
+	    bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size)
+		return bh_error_new(BH_ERR_INTERNAL, "the replay's nodes can't be read");
+	return bh_engine_place_kernels(replay);
+}
+
+struct bh_error *bh_replay_create(const struct bh_trace *trace,
+				  struct bh_error *(*find_kernel)(void *arg, const char *version,
+								  char **path_ret),
+				  void *find_kernel_arg, struct bh_replay **replay_ret)
+{
+	struct bh_replay *replay = calloc(1, sizeof(*replay));
+
+	if (!replay)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	replay->trace = trace;
+	replay->find_kernel = find_kernel;
+	replay->find_kernel_arg = find_kernel_arg;
+	replay->move = 1;
+	replay->node_count = bh_trace_node_count(trace);
+	replay->nodes = calloc(replay->node_count + 1, sizeof(*replay->nodes));
+	struct bh_error *error = replay->nodes ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; !error && i < replay->node_count; i++)
+		replay->nodes[i].name = bh_trace_node_name(trace, i);
+	if (!error)
+		error = start(replay);
+	if (error) {
+		bh_replay_destroy(replay);
+		return error;
+	}
+	*replay_ret = replay;
+	return NULL;
+}
+
+void bh_replay_destroy(struct bh_replay *replay)
+{
+	if (!replay)
+		return;
+	bh_timeline_destroy(replay->timeline);
+	bh_engine_close_kernels(replay);
+	bh_rerun_destroy(replay->rerun);
+	if (replay->is_pinned)
+		sched_setaffinity(0, sizeof(replay->former_cpus), (cpu_set_t *)replay->former_cpus);
+	free(replay->nodes);
+	free(replay->list.threads);
+	free(replay->list.tasks);
+	free(replay->images);
+	free(replay->image_paths);
+	free(replay->breakpoints);
+	free(replay->divergence);
+	free(replay);
+}
+
+void bh_replay_set_poll(struct bh_replay *replay, int (*poll)(void *arg), void *arg)
+{
+	replay->poll = poll;
+	replay->poll_arg = arg;
+}
+
+/* --- the position --- */
+
+struct bh_position bh_replay_position(const struct bh_replay *replay)
+{
+	return bh_timeline_position(replay->timeline);
+}
+
+/* The getters are const for their callers: what they cache isn't part of the state. */
+static struct bh_replay *unconst(const struct bh_replay *replay)
+{
+	return (struct bh_replay *)(uintptr_t)replay;
+}
+
+uint64_t bh_replay_vtime_ns(const struct bh_replay *replay)
+{
+	return bh_engine_gate(unconst(replay))->vtime_ns;
+}
+
+uint32_t bh_replay_node(const struct bh_replay *replay)
+{
+	return (uint32_t)bh_engine_gate(unconst(replay))->node;
+}
+
+uint64_t bh_replay_packet(const struct bh_replay *replay)
+{
+	return bh_engine_gate(unconst(replay))->packet;
+}
+
+uint64_t bh_replay_thread(const struct bh_replay *replay)
+{
+	return bh_engine_running_thread(unconst(replay));
+}
+
+const struct bh_trace *bh_replay_trace(const struct bh_replay *replay)
+{
+	return replay->trace;
+}
+
+size_t bh_replay_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length)
+{
+	return bh_copy_read(bh_timeline_copy(replay->timeline), address, bytes_ret, length);
+}
+
+struct bh_error *bh_replay_fp_registers(struct bh_replay *replay,
+					struct user_fpregs_struct *registers_ret)
+{
+	return bh_tracee_fp_registers(bh_timeline_copy(replay->timeline)->tracee, registers_ret);
+}
+
+/* --- divergence --- */
+
+static const char *node_name(const struct bh_replay *replay, uint32_t node)
+{
+	return node < replay->node_count ? replay->nodes[node].name : "the simulator";
+}
+
+const char *bh_replay_divergence(const struct bh_replay *replay)
+{
+	struct bh_replay *writable = unconst(replay);
+	struct bh_rerun_report report;
+	char field[32] = "";
+
+	if (bh_engine_read(writable, (uintptr_t)&bh_rerun_report, &report, sizeof(report)) !=
+		    sizeof(report) ||
+	    !report.diverged)
+		return NULL;
+	struct bh_divergence *divergence = &report.divergence;
+	bh_engine_read(writable, (uintptr_t)divergence->field, field, sizeof(field) - 1);
+	divergence->recorded[sizeof(divergence->recorded) - 1] = 0;
+	divergence->replayed[sizeof(divergence->replayed) - 1] = 0;
+	free(writable->divergence);
+	if (asprintf(&writable->divergence,
+		     "event %llu (%s): %s was %s when recorded, is %s in the replay",
+		     (unsigned long long)divergence->event, node_name(replay, divergence->node),
+		     field, divergence->recorded, divergence->replayed) < 0)
+		writable->divergence = NULL;
+	return writable->divergence;
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Moving through the replay as engine.h promises: seeks, steps of a thread, searches with
+ * conditions and watchpoints. Part of the engine, see engine_internal.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix/posix.h"
+#include "replayer/engine_internal.h"
+
+/* The stacks are exchanged this many instructions, at most, around the words that say so. */
+#define SWITCH_STEPS_MAX 128
+
+/* --- outcomes --- */
+
+static void finish(struct bh_replay *replay, enum bh_stop_reason reason, struct bh_stop *stop_ret)
+{
+	bh_engine_moved(replay);
+	stop_ret->reason = reason;
+	stop_ret->thread = bh_engine_running_thread(replay);
+	if (reason == BH_STOP_SIGNAL)
+		stop_ret->signal = bh_timeline_signal(replay->timeline);
+}
+
+/* arrived: what to say when the movement did what it should. */
+static void finish_arrival(struct bh_replay *replay, enum bh_arrival arrival,
+			   enum bh_stop_reason arrived, enum bh_stop_reason earlier,
+			   struct bh_stop *stop_ret)
+{
+	switch (arrival) {
+	case BH_ARRIVED:
+		finish(replay, arrived, stop_ret);
+		break;
+	case BH_ARRIVED_EARLIER:
+		finish(replay, earlier, stop_ret);
+		break;
+	case BH_ARRIVED_INTERRUPT:
+		finish(replay, BH_STOP_INTERRUPT, stop_ret);
+		break;
+	case BH_ARRIVED_DIVERGED:
+		finish(replay, BH_STOP_DIVERGED, stop_ret);
+		break;
+	case BH_ARRIVED_EXITING:
+		finish(replay, BH_STOP_SIGNAL, stop_ret);
+		break;
+	}
+}
+
+/* A seek that goes wrong is told; single steps are never interrupted. */
+static int poll_user(void *arg)
+{
+	struct bh_replay *replay = arg;
+
+	return replay->poll(replay->poll_arg);
+}
+
+static void allow_poll(struct bh_replay *replay, int is_allowed)
+{
+	bh_timeline_set_poll(replay->timeline, is_allowed && replay->poll ? poll_user : NULL,
+			     replay);
+}
+
+struct bh_error *bh_replay_seek(struct bh_replay *replay, struct bh_position position,
+				struct bh_stop *stop_ret)
+{
+	enum bh_arrival arrival;
+
+	memset(stop_ret, 0, sizeof(*stop_ret));
+	allow_poll(replay, 1);
+	BH_TRY(bh_timeline_seek(replay->timeline, position, &arrival));
+	finish_arrival(replay, arrival, BH_STOP_GOTO, BH_STOP_GOTO, stop_ret);
+	return NULL;
+}
+
+/* --- breakpoints and watchpoints --- */
+
+static size_t breakpoint_place(const struct bh_replay *replay, uint64_t address)
+{
+	size_t at = 0;
+
+	while (at < replay->breakpoint_count && replay->breakpoints[at].address < address)
+		at++;
+	return at;
+}
+
+static int is_breakpoint(const struct bh_replay *replay, size_t at, uint64_t address)
+{
+	return at < replay->breakpoint_count && replay->breakpoints[at].address == address;
+}
+
+struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t address,
+					     bh_replay_condition condition, void *arg)
+{
+	size_t at = breakpoint_place(replay, address);
+
+	if (!is_breakpoint(replay, at, address)) {
+		struct bh_breakpoint *grown =
+			realloc(replay->breakpoints,
+				(replay->breakpoint_count + 1) * sizeof(*replay->breakpoints));
+		if (!grown)
+			return bh_error_new(BH_ERR_NOMEM, "out of memory");
+		replay->breakpoints = grown;
+		memmove(grown + at + 1, grown + at,
+			(replay->breakpoint_count - at) * sizeof(*grown));
+		replay->breakpoint_count++;
+	}
+	replay->breakpoints[at] = (struct bh_breakpoint){address, condition, arg};
+	return NULL;
+}
+
+void bh_replay_breakpoint_remove(struct bh_replay *replay, uint64_t address)
+{
+	size_t at = breakpoint_place(replay, address);
+
+	if (!is_breakpoint(replay, at, address))
+		return;
+	replay->breakpoint_count--;
+	memmove(replay->breakpoints + at, replay->breakpoints + at + 1,
+		(replay->breakpoint_count - at) * sizeof(*replay->breakpoints));
+}
+
+/* Debug registers in use: which watch (by index) each belongs to. */
+struct watch_plan {
+	uint64_t addresses[BH_DEBUG_REGISTERS];
+	uint64_t dr7;
+	unsigned int count;
+	int owner[BH_DEBUG_REGISTERS]; /* index of the watch, or OWNER_* */
+};
+#define OWNER_REMAP  (-1)
+#define OWNER_SWITCH (-2)
+
+/* One aligned piece of 1, 2, 4 or 8 bytes. Returns 0 when no register is free. */
+static int plan_piece(struct watch_plan *plan, uint64_t address, unsigned int size, int is_write,
+		      int owner)
+{
+	static const uint8_t length_codes[9] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
+	unsigned int number = plan->count;
+
+	if (number == BH_DEBUG_REGISTERS)
+		return 0;
+	plan->addresses[number] = address;
+	plan->owner[number] = owner;
+	plan->dr7 |= 1ull << (2 * number);
+	plan->dr7 |= (is_write ? 1ull : 3ull) << (16 + 4 * number);
+	plan->dr7 |= (uint64_t)length_codes[size] << (18 + 4 * number);
+	plan->count++;
+	return 1;
+}
+
+static int plan_watch(struct watch_plan *plan, const struct bh_watch *watch, int owner)
+{
+	uint64_t address = watch->address, end = watch->address + watch->length;
+
+	while (address < end) {
+		unsigned int size = 8;
+		while (address % size || address + size > end)
+			size /= 2;
+		if (!plan_piece(plan, address, size, watch->kind == BH_WATCH_WRITE, owner))
+			return 0;
+		address += size;
+	}
+	return 1;
+}
+
+static int plan_watches(const struct bh_replay *replay, struct watch_plan *plan)
+{
+	for (size_t i = 0; i < replay->watch_count; i++) {
+		if (!plan_watch(plan, &replay->watches[i], (int)i))
+			return 0;
+	}
+	return 1;
+}
+
+struct bh_error *bh_replay_watch_insert(struct bh_replay *replay, uint64_t address, size_t length,
+					enum bh_watch_kind kind)
+{
+	struct watch_plan plan = {0};
+
+	if (!length || length > sizeof(replay->watches[0].former) ||
+	    replay->watch_count == BH_WATCHES_MAX)
+		return bh_error_new(BH_ERR_INPUT,
+				    "%zu bytes can't be watched: there are four debug registers of "
+				    "at most eight bytes each",
+				    length);
+	replay->watches[replay->watch_count] = (struct bh_watch){address, length, kind, {0}};
+	replay->watch_count++;
+	if (plan_watches(replay, &plan))
+		return NULL;
+	replay->watch_count--;
+	return bh_error_new(BH_ERR_INPUT,
+			    "all four debug registers of the processor are taken: delete another "
+			    "watchpoint first, or watch fewer bytes");
+}
+
+void bh_replay_watch_remove(struct bh_replay *replay, uint64_t address, size_t length,
+			    enum bh_watch_kind kind)
+{
+	for (size_t i = 0; i < replay->watch_count; i++) {
+		const struct bh_watch *watch = &replay->watches[i];
+		if (watch->address != address || watch->length != length || watch->kind != kind)
+			continue;
+		replay->watch_count--;
+		memmove(replay->watches + i, replay->watches + i + 1,
+			(replay->watch_count - i) * sizeof(*replay->watches));
+		return;
+	}
+}
+
+/* --- searching --- */
+
+/* A search of the user's, or for a change of the thread that has the CPU. */
+struct quest {
+	struct bh_replay *replay;
+	struct watch_plan plan;
+	enum bh_direction direction;
+	uint64_t thread;      /* looked for; 0: only breakpoints and watchpoints */
+	int had_cpu;          /* by the words, at the last look */
+	int is_switch;        /* the last accepted hit is one of the thread's */
+};
+
+static void begin_quest(void *arg)
+{
+	struct quest *quest = arg;
+	struct bh_replay *replay = quest->replay;
+
+	bh_engine_moved(replay);
+	if (quest->thread)
+		quest->had_cpu = bh_engine_thread_by_words(replay) == quest->thread;
+	for (size_t i = 0; i < replay->watch_count; i++)
+		bh_engine_read(replay, replay->watches[i].address, replay->watches[i].former,
+			       replay->watches[i].length);
+}
+
+/* For a read watchpoint: the processor also stops at writes. */
+static int was_read(struct bh_replay *replay, struct bh_watch *watch)
+{
+	uint8_t now[sizeof(watch->former)];
+
+	if (watch->kind != BH_WATCH_READ ||
+	    bh_engine_read(replay, watch->address, now, watch->length) != watch->length)
+		return 1;
+	if (!memcmp(now, watch->former, watch->length))
+		return 1;
+	memcpy(watch->former, now, watch->length);
+	return 0;
+}
+
+static int accept_switch(struct quest *quest)
+{
+	int has_cpu = bh_engine_thread_by_words(quest->replay) == quest->thread;
+	int had_cpu = quest->had_cpu;
+
+	quest->had_cpu = has_cpu;
+	return quest->direction == BH_FORWARD ? has_cpu && !had_cpu : had_cpu && !has_cpu;
+}
+
+static int accept_hit(void *arg, unsigned int watch_hits)
+{
+	struct quest *quest = arg;
+	struct bh_replay *replay = quest->replay;
+	int is_accepted = 0;
+
+	bh_engine_moved(replay);
+	if (!watch_hits) {
+		uint64_t pc = bh_copy_pc(bh_timeline_copy(replay->timeline));
+		size_t at = breakpoint_place(replay, pc);
+		if (!is_breakpoint(replay, at, pc))
+			return 0;
+		const struct bh_breakpoint *breakpoint = &replay->breakpoints[at];
+		is_accepted = !breakpoint->condition ||
+			      breakpoint->condition(breakpoint->arg, replay);
+		if (is_accepted)
+			quest->is_switch = 0;
+		return is_accepted;
+	}
+	for (unsigned int i = 0; i < quest->plan.count; i++) {
+		int owner = quest->plan.owner[i];
+		if (!(watch_hits >> i & 1))
+			continue;
+		if (owner >= 0 && was_read(replay, &replay->watches[owner])) {
+			is_accepted = 1;
+			quest->is_switch = 0;
+		} else if (owner == OWNER_SWITCH && !is_accepted && accept_switch(quest)) {
+			is_accepted = 1;
+			quest->is_switch = 1;
+		}
+	}
+	return is_accepted;
+}
+
+static uint64_t *breakpoint_addresses(const struct bh_replay *replay)
+{
+	uint64_t *addresses = calloc(replay->breakpoint_count + 1, sizeof(*addresses));
+
+	for (size_t i = 0; addresses && i < replay->breakpoint_count; i++)
+		addresses[i] = replay->breakpoints[i].address;
+	return addresses;
+}
+
+/* Programs come and go: what is planted in their text must be looked after when they do. */
+static void plan_remap(const struct bh_replay *replay, struct watch_plan *plan)
+{
+	for (size_t i = 0; i < replay->breakpoint_count; i++) {
+		if (!bh_posix_is_program_address(replay->breakpoints[i].address))
+			continue;
+		plan_piece(plan, (uintptr_t)&bh_posix_images.generation, 8, 1, OWNER_REMAP);
+		return;
+	}
+}
+
+static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
+{
+	struct bh_replay *replay = quest->replay;
+	struct bh_search search = {
+		.address_count = replay->breakpoint_count,
+		.accept = accept_hit,
+		.begin = begin_quest,
+		.accept_arg = quest,
+	};
+	uint64_t *addresses = breakpoint_addresses(replay);
+
+	if (!addresses)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	search.addresses = addresses;
+	/* The thread's words first: a step must come back. */
+	if (quest->thread) {
+		uint64_t word = bh_engine_current_task_word(replay, quest->thread);
+		plan_piece(&quest->plan, (uintptr_t)&bh_gate.node, 8, 1, OWNER_SWITCH);
+		if (word)
+			plan_piece(&quest->plan, word, 8, 1, OWNER_SWITCH);
+	}
+	plan_watches(replay, &quest->plan);
+	plan_remap(replay, &quest->plan);
+	memcpy(search.watch_addresses, quest->plan.addresses, sizeof(search.watch_addresses));
+	search.watch_dr7 = quest->plan.dr7;
+	for (unsigned int i = 0; i < quest->plan.count; i++) {
+		if (quest->plan.owner[i] == OWNER_REMAP)
+			search.remap_hits |= 1u << i;
+	}
+	allow_poll(replay, 1);
+	struct bh_error *error =
+		bh_timeline_search(replay->timeline, &search, quest->direction, find_ret);
+	free(addresses);
+	return error;
+}
+
+static void finish_watch(struct quest *quest, const struct bh_find *find, struct bh_stop *stop_ret)
+{
+	struct bh_replay *replay = quest->replay;
+
+	for (unsigned int i = 0; i < quest->plan.count; i++) {
+		if (find->watch_hits >> i & 1 && quest->plan.owner[i] >= 0)
+			stop_ret->address = replay->watches[quest->plan.owner[i]].address;
+	}
+	finish(replay, BH_STOP_WATCHPOINT, stop_ret);
+}
+
+static void finish_find(struct quest *quest, const struct bh_find *find, struct bh_stop *stop_ret)
+{
+	struct bh_replay *replay = quest->replay;
+
+	switch (find->found) {
+	case BH_FOUND_NOTHING:
+		finish(replay, quest->direction == BH_FORWARD ? BH_STOP_END : BH_STOP_BEGIN,
+		       stop_ret);
+		break;
+	case BH_FOUND_BREAKPOINT:
+		stop_ret->address = find->address;
+		finish(replay, BH_STOP_BREAKPOINT, stop_ret);
+		break;
+	case BH_FOUND_WATCH:
+		finish_watch(quest, find, stop_ret);
+		break;
+	case BH_FOUND_INTERRUPT:
+		finish(replay, BH_STOP_INTERRUPT, stop_ret);
+		break;
+	case BH_FOUND_DIVERGED:
+		finish(replay, BH_STOP_DIVERGED, stop_ret);
+		break;
+	case BH_FOUND_EXITING:
+		finish(replay, BH_STOP_SIGNAL, stop_ret);
+		break;
+	}
+}
+
+struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction direction,
+				    struct bh_stop *stop_ret)
+{
+	struct quest quest = {.replay = replay, .direction = direction};
+	struct bh_find find;
+
+	memset(stop_ret, 0, sizeof(*stop_ret));
+	BH_TRY(run_quest(&quest, &find));
+	finish_find(&quest, &find, stop_ret);
+	return NULL;
+}
+
+/* --- steps --- */
+
+static struct bh_error *step_once(struct bh_replay *replay, enum bh_direction direction,
+				  struct bh_stop *stop_ret)
+{
+	enum bh_arrival arrival;
+
+	allow_poll(replay, 0);
+	BH_TRY(bh_timeline_step(replay->timeline, direction, &arrival));
+	finish_arrival(replay, arrival, BH_STOP_STEP,
+		       direction == BH_FORWARD ? BH_STOP_END : BH_STOP_BEGIN, stop_ret);
+	return NULL;
+}
+
+static struct bh_error *step_while(struct bh_replay *replay, uint64_t thread, int has_cpu,
+				   enum bh_direction direction, struct bh_stop *stop_ret)
+{
+	for (unsigned int i = 0; i < SWITCH_STEPS_MAX; i++) {
+		if ((stop_ret->thread == thread) != has_cpu)
+			break;
+		BH_TRY(step_once(replay, direction, stop_ret));
+		if (stop_ret->reason != BH_STOP_STEP)
+			break;
+	}
+	return NULL;
+}
+
+/* From where the words change to where the stacks are exchanged: the first position at which the
+ * thread has the CPU; backwards the last. */
+static struct bh_error *find_switch(struct bh_replay *replay, uint64_t thread,
+				    enum bh_direction direction, struct bh_stop *stop_ret)
+{
+	if (stop_ret->thread == thread)
+		BH_TRY(step_while(replay, thread, 1,
+				  direction == BH_FORWARD ? BH_BACKWARD : BH_FORWARD, stop_ret));
+	return step_while(replay, thread, 0, direction, stop_ret);
+}
+
+/* The thread has given up the CPU (backwards: has just got it): to where it has it. */
+static struct bh_error *step_to_thread(struct bh_replay *replay, uint64_t thread,
+				       enum bh_direction direction, struct bh_stop *stop_ret)
+{
+	struct quest quest = {.replay = replay, .direction = direction, .thread = thread};
+	struct bh_find find;
+
+	for (unsigned int i = 0; i < SWITCH_STEPS_MAX; i++) {
+		/* The stacks may be exchanged a few instructions from here already. */
+		if (bh_engine_thread_by_words(replay) != thread)
+			break;
+		BH_TRY(step_once(replay, direction, stop_ret));
+		if (stop_ret->reason != BH_STOP_STEP || stop_ret->thread == thread)
+			return NULL;
+	}
+	BH_TRY(run_quest(&quest, &find));
+	if (find.found != BH_FOUND_WATCH || !quest.is_switch) {
+		finish_find(&quest, &find, stop_ret);
+		return NULL;
+	}
+	finish(replay, BH_STOP_STEP, stop_ret);
+	return find_switch(replay, thread, direction, stop_ret);
+}
+
+struct bh_error *bh_replay_step(struct bh_replay *replay, uint64_t thread,
+				enum bh_direction direction, struct bh_stop *stop_ret)
+{
+	memset(stop_ret, 0, sizeof(*stop_ret));
+	if (!thread)
+		thread = bh_engine_running_thread(replay);
+	BH_TRY(step_once(replay, direction, stop_ret));
+	if (stop_ret->reason != BH_STOP_STEP || stop_ret->thread == thread)
+		return NULL;
+	return step_to_thread(replay, thread, direction, stop_ret);
+}

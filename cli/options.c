@@ -38,7 +38,7 @@ int bh_cli_usage(const struct bh_command *command, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "; see: backhop %s --help\n", command->name);
+	fprintf(stderr, " (see: backhop %s --help)\n", command->name);
 	return BH_EXIT_USAGE;
 }
 

@@ -259,9 +259,12 @@ static int host_frame_receive(void *host, struct bh_rx_frame *frame_ret)
 
 static void log_failure(struct bh_sim_node *node, const char *what)
 {
+	/* Without its time, which the failure has: "[    5.000000] BUG: …". */
+	const char *bracket = node->log_line[0] == '[' ? strstr(node->log_line, "] ") : NULL;
+
 	if (node->log_failures++ < LOG_FAILURES_MAX)
 		bh_sim_fail(node->sim, what, node->id, node->sim->result.events,
-			    "the kernel log says: %s", node->log_line);
+			    "the kernel log says: %s", bracket ? bracket + 2 : node->log_line);
 }
 
 /* A line of the kernel log is complete: does it tell of a fault? Words as in lib/bug.c,

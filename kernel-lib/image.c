@@ -17,7 +17,7 @@
 
 #include "common/cursor.h"
 
-#define PAGE_BYTES 4096ul
+#define PAGE_BYTES   4096ul
 #define SEGMENTS_MAX 4
 /* No real image comes near; it keeps all sums of offsets far from overflow. */
 #define IMAGE_BYTES_MAX (1ul << 30)
@@ -52,7 +52,8 @@ static uint64_t page_up(uint64_t value)
 
 static struct bh_error *bad_image(const struct bh_image *image, const char *what)
 {
-	return bh_error_new(BH_ERR_INPUT, "%s is not a usable kernel image: %s.", image->path, what);
+	return bh_error_new(BH_ERR_INPUT, "%s is not a usable kernel image: %s.", image->path,
+			    what);
 }
 
 /* A range of the file, or NULL if it isn't all there. */
@@ -73,7 +74,8 @@ static const uint8_t *address_range(const struct bh_image *image, uint64_t addre
 
 		if (address >= segment->address && size <= segment->file_size &&
 		    address - segment->address <= segment->file_size - size)
-			return file_range(image, segment->offset + (address - segment->address), size);
+			return file_range(image, segment->offset + (address - segment->address),
+					  size);
 	}
 	return NULL;
 }
@@ -131,7 +133,7 @@ static struct bh_error *read_program_header(struct bh_image *image, struct bh_cu
 {
 	uint32_t type = bh_cursor_u32(cursor);
 	uint32_t flags = bh_cursor_u32(cursor);
-	struct segment segment = { .writable = !!(flags & PF_W) };
+	struct segment segment = {.writable = !!(flags & PF_W)};
 
 	segment.offset = bh_cursor_u64(cursor);
 	segment.address = bh_cursor_u64(cursor);
@@ -159,7 +161,7 @@ struct section_table {
 
 static struct bh_error *read_header(struct bh_image *image, struct section_table *sections_ret)
 {
-	static const uint8_t ident[] = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT };
+	static const uint8_t ident[] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
 	const uint8_t *header = file_range(image, 0, sizeof(Elf64_Ehdr));
 	struct bh_cursor cursor;
 	uint64_t programs;
@@ -369,7 +371,8 @@ static struct bh_error *find_entries(struct bh_image *image, const struct sectio
 			continue;
 		bytes = file_range(image, offset, size);
 		if (!bytes)
-			return bad_image(image, "its list of patchable entries lies outside the file");
+			return bad_image(image,
+					 "its list of patchable entries lies outside the file");
 		return read_entries(image, bytes, size);
 	}
 	return NULL;
@@ -377,14 +380,14 @@ static struct bh_error *find_entries(struct bh_image *image, const struct sectio
 
 static struct bh_error *image_load(struct bh_image *image)
 {
-	struct section_table sections = { 0 };
+	struct section_table sections = {0};
 	struct stat stat;
 	void *bytes;
 
 	image->fd = open(image->path, O_RDONLY | O_CLOEXEC);
 	if (image->fd < 0 || fstat(image->fd, &stat) < 0)
-		return bh_error_new(BH_ERR_INPUT, "The kernel image %s can't be opened: %s.", image->path,
-				    strerror(errno));
+		return bh_error_new(BH_ERR_INPUT, "The kernel image %s can't be opened: %s.",
+				    image->path, strerror(errno));
 	if (!S_ISREG(stat.st_mode) || stat.st_size < (off_t)sizeof(Elf64_Ehdr))
 		return bad_image(image, "it is too short or no regular file");
 	image->length = stat.st_size;

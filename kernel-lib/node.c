@@ -12,9 +12,9 @@
 #define PAGE_BYTES 4096ul
 
 /* The end of a span, upwards: guard (nothing mapped), boot stack, guard, struct control. */
-#define CONTROL_OFFSET    (BH_NODE_SPAN - PAGE_BYTES)
+#define CONTROL_OFFSET	  (BH_NODE_SPAN - PAGE_BYTES)
 #define BOOT_STACK_OFFSET (BH_NODE_SPAN - 2 * BH_KERNEL_STACK_SIZE)
-#define RAM_BYTES_MAX     (BH_NODE_SPAN - 4 * BH_KERNEL_STACK_SIZE)
+#define RAM_BYTES_MAX	  (BH_NODE_SPAN - 4 * BH_KERNEL_STACK_SIZE)
 
 struct bh_node {
 	const struct bh_image *image;
@@ -83,8 +83,8 @@ static void prepare_boot_stack(struct bh_node *node)
 	unsigned long *frame = (unsigned long *)(top - 16) - 7;
 
 	*(unsigned long *)(top - 16) = (unsigned long)&node->boot->host_sp;
-	frame[3] = (unsigned long)node->boot;                         /* r12 */
-	frame[4] = node->base + bh_image_entry(node->image);          /* rbx */
+	frame[3] = (unsigned long)node->boot;		     /* r12 */
+	frame[4] = node->base + bh_image_entry(node->image); /* rbx */
 	frame[6] = (unsigned long)bh_boot_stack_start;
 	node->sp = (unsigned long)frame;
 }
@@ -93,8 +93,9 @@ static struct bh_error *map_range(const struct bh_node *node, unsigned long offs
 				  unsigned long size)
 {
 	void *address = (void *)(node->base + offset);
-	void *mapped = mmap(address, size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	void *mapped =
+		mmap(address, size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (mapped != address)
 		return bh_error_new(BH_ERR_MACHINE,
@@ -144,18 +145,21 @@ static struct bh_error *check_options(const struct bh_node_options *options)
 	unsigned long ram = ram_bytes(options);
 
 	if (options->id >= BH_NODE_MAX)
-		return bh_error_new(BH_ERR_INPUT, "Node number %u is too high: at most %u nodes fit.",
+		return bh_error_new(BH_ERR_INPUT,
+				    "Node number %u is too high: at most %u nodes fit.",
 				    options->id, BH_NODE_MAX);
 	if (options->device_count > BH_MAX_DEVICES)
-		return bh_error_new(BH_ERR_INPUT, "Node %u has %u devices; at most %d are possible.",
-				    options->id, options->device_count, BH_MAX_DEVICES);
+		return bh_error_new(BH_ERR_INPUT,
+				    "Node %u has %u devices; at most %d are possible.", options->id,
+				    options->device_count, BH_MAX_DEVICES);
 	if (ram % PAGE_BYTES || ram > RAM_BYTES_MAX ||
 	    ram < bh_image_size(options->image) + (16ul << 20))
-		return bh_error_new(BH_ERR_INPUT,
-				    "Node %u can't have %lu bytes of memory: give a multiple of 4096 "
-				    "of at least %lu.",
-				    options->id, ram,
-				    (unsigned long)bh_image_size(options->image) + (16ul << 20));
+		return bh_error_new(
+			BH_ERR_INPUT,
+			"Node %u can't have %lu bytes of memory: give a multiple of 4096 "
+			"of at least %lu.",
+			options->id, ram,
+			(unsigned long)bh_image_size(options->image) + (16ul << 20));
 	return NULL;
 }
 
@@ -212,8 +216,9 @@ struct bh_error *bh_node_boot(struct bh_node *node)
 	assert(node->state == BH_NODE_CREATED);
 	node_run(node);
 	if (node->state == BH_NODE_DEAD)
-		return bh_error_new(BH_ERR_INTERNAL, "The kernel of node %u died while booting: %s.",
-				    node->id, node->death);
+		return bh_error_new(BH_ERR_INTERNAL,
+				    "The kernel of node %u died while booting: %s.", node->id,
+				    node->death);
 	return NULL;
 }
 

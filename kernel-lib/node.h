@@ -21,30 +21,30 @@
  * it the node's RAM; at its end the boot stack and one word that finds the node from any of its
  * stacks.
  */
-#define BH_NODE_BASE (1ul << 40)
-#define BH_NODE_SPAN (1ul << 32)
-#define BH_NODE_MAX  4096u
+#define BH_NODE_BASE	    (1ul << 40)
+#define BH_NODE_SPAN	    (1ul << 32)
+#define BH_NODE_MAX	    3840u /* up to 16 TiB, where the programs begin */
 #define BH_NODE_RAM_DEFAULT (64ul << 20)
 
 struct bh_node;
 
 struct bh_node_options {
 	const struct bh_image *image; /* must outlive the node */
-	unsigned int id;              /* 0 .. BH_NODE_MAX - 1, not in use by another node */
+	unsigned int id;	      /* 0 .. BH_NODE_MAX - 1, not in use by another node */
 	unsigned long ram_bytes;      /* image included; 0: BH_NODE_RAM_DEFAULT */
 	const char *command_line;     /* added to the image's default; may be NULL; copied */
-	const char *hostname;         /* may be NULL; copied */
+	const char *hostname;	      /* may be NULL; copied */
 	/* The table is copied; idle and halt in it are ignored, they are node.c's own. */
 	const struct bh_host_ops *host_ops;
-	void *host;                   /* instance for host_ops */
+	void *host;			 /* instance for host_ops */
 	const struct bh_netdev *devices; /* copied; then in bh_node_boot_record()->devices */
 	unsigned int device_count;
-	unsigned long epoch_ns;       /* wall-clock time of virtual time 0 */
+	unsigned long epoch_ns; /* wall-clock time of virtual time 0 */
 };
 
 enum bh_node_state {
 	BH_NODE_CREATED, /* boot has not run */
-	BH_NODE_IDLE,    /* waits for bh_node_resume() */
+	BH_NODE_IDLE,	 /* waits for bh_node_resume() */
 	BH_NODE_RUNNING, /* this is seen only from host operations */
 	BH_NODE_DEAD,
 };
@@ -67,15 +67,14 @@ unsigned long bh_node_base(const struct bh_node *node);
 const struct bh_image *bh_node_image(const struct bh_node *node);
 /* The record shared with the kernel; devices' carrier and transmit_full may be written. */
 struct bh_boot *bh_node_boot_record(struct bh_node *node);
-/* Where the idle task's stack pointer is kept while the host runs (a saved one: see bh_task_layout);
- * for the replayer, which reads it from another process. */
+/* Where the idle task's stack pointer is kept while the host runs (a saved one: see
+ * bh_task_layout); for the replayer, which reads it from another process. */
 const unsigned long *bh_node_saved_stack(const struct bh_node *node);
 /* The node on one of whose stacks the caller runs; only for host operations. */
 struct bh_node *bh_node_current(void);
 /* Ends the node that runs, as host_ops->halt() does; for a fault that has no fix-up. Called on a
  * stack of the node (a signal handler on it may). */
-void bh_node_halt(struct bh_node *node, int is_panic, const char *reason)
-	__attribute__((noreturn));
+void bh_node_halt(struct bh_node *node, int is_panic, const char *reason) __attribute__((noreturn));
 /* Where to go on after a fault at pc, or 0. */
 unsigned long bh_node_fault_fixup(const struct bh_node *node, unsigned long pc);
 

@@ -90,7 +90,8 @@ static Elf64_Shdr find_section(const uint8_t *bytes, size_t length, const char *
 		memcpy(&section, bytes + header.e_shoff + i * sizeof(section), sizeof(section));
 		if (names.sh_offset + section.sh_name + strlen(name) < length &&
 		    strcmp((const char *)bytes + names.sh_offset + section.sh_name, name) == 0) {
-			if (section.sh_offset > length || section.sh_size > length - section.sh_offset)
+			if (section.sh_offset > length ||
+			    section.sh_size > length - section.sh_offset)
 				fail("a section lies outside the image");
 			*header_ret = header.e_shoff + i * sizeof(section);
 			return section;
@@ -192,8 +193,8 @@ static void clean_relocations(uint8_t *bytes, size_t length)
 
 int main(int argc, char **argv)
 {
-	static const uint8_t nops[ENTRY_BYTES] = { 0x90, 0x90, 0x90, 0x90, 0x90 };
-	static const uint8_t one_nop[ENTRY_BYTES] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	static const uint8_t nops[ENTRY_BYTES] = {0x90, 0x90, 0x90, 0x90, 0x90};
+	static const uint8_t one_nop[ENTRY_BYTES] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
 	size_t length, count, i, ignored;
 	Elf64_Shdr section;
 	uint32_t *offsets;

@@ -15,7 +15,7 @@
 #include "kernel-lib/image.h"
 #include "kernel-lib/node.h"
 
-#define NODES       16
+#define NODES	    16
 #define QUEUE_MAX   64
 #define FRAME_BYTES 2048
 
@@ -115,8 +115,8 @@ static int host_receive(void *arg, struct bh_rx_frame *frame_ret)
 		return 0;
 	host->head = (host->head + 1) % QUEUE_MAX;
 	host->count--;
-	*frame_ret = (struct bh_rx_frame){ frame->bytes, frame->length, frame->device,
-					   frame->packet };
+	*frame_ret =
+		(struct bh_rx_frame){frame->bytes, frame->length, frame->device, frame->packet};
 	return 1;
 }
 
@@ -174,8 +174,8 @@ static struct host *create(const struct bh_image *image, unsigned int id)
 	struct host *host = calloc(1, sizeof(*host));
 	char name[16];
 	struct bh_netdev devices[2] = {
-		{ .name = "eth0", .mac = { 2, 0, 0, 0, id, 1 }, .carrier = 1, .mtu = 1500 },
-		{ .name = "eth1", .mac = { 2, 0, 0, 0, id, 2 }, .carrier = 1, .mtu = 1500 },
+		{.name = "eth0", .mac = {2, 0, 0, 0, id, 1}, .carrier = 1, .mtu = 1500},
+		{.name = "eth1", .mac = {2, 0, 0, 0, id, 2}, .carrier = 1, .mtu = 1500},
 	};
 	struct bh_node_options options = {
 		.image = image,
@@ -268,7 +268,7 @@ static void test_one(const struct bh_image *image)
 	struct host *host = create(image, 0);
 	size_t count, i;
 	const uint32_t *entries = bh_image_patchable_entries(image, &count);
-	static const unsigned char nop[5] = { 0x0f, 0x1f, 0x44, 0, 0 };
+	static const unsigned char nop[5] = {0x0f, 0x1f, 0x44, 0, 0};
 	int good = count > 1000;
 
 	fprintf(stderr, "first boot: %.1f ms\n", (seconds() - start) * 1e3);
@@ -340,8 +340,8 @@ static void test_bad_images(void)
  * so frames only show that the drop hook and the receive path run. */
 static void test_frames(const struct bh_image *image)
 {
-	static const unsigned char frame[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 9, 9,
-						 8, 6 };
+	static const unsigned char frame[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,
+						0,    0,    0,	  9,	9,    8,    6};
 	struct host *host = create(image, 3);
 
 	if (!host)

@@ -12,6 +12,7 @@
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/string.h>
+#include <asm/mmu_context.h>
 #include <asm/processor.h>
 #include <asm/setup.h>
 #include <asm/switch_to.h>
@@ -145,6 +146,8 @@ void show_regs(struct pt_regs *regs)
 	show_regs_print_info(KERN_DEFAULT);
 	pr_info("ip %016lx sp %016lx bp %016lx flags %08lx\n", regs->ip, regs->sp, regs->bp,
 		regs->flags);
-	pr_info("ax %016lx bx %016lx cx %016lx dx %016lx\n", regs->ax, regs->bx, regs->cx, regs->dx);
-	pr_info("si %016lx di %016lx r8 %016lx r9 %016lx\n", regs->si, regs->di, regs->r8, regs->r9);
+	pr_info("ax %016lx bx %016lx cx %016lx dx %016lx\n", regs->ax, regs->bx, regs->cx,
+		regs->dx);
+	pr_info("si %016lx di %016lx r8 %016lx r9 %016lx\n", regs->si, regs->di, regs->r8,
+		regs->r9);
 }

@@ -61,14 +61,15 @@ static unsigned long fault_fixup(unsigned long pc)
 }
 
 /* The image's ELF entry point. The boot stack is the host's and becomes the idle task's. */
-__visible __attribute__((visibility("default"), noreturn))
-void __init bh_image_entry(struct bh_boot *boot)
+__visible __attribute__((visibility("default"), noreturn)) void __init
+bh_image_entry(struct bh_boot *boot)
 {
 	unsigned long here = (unsigned long)__builtin_frame_address(0);
 
 	BUILD_BUG_ON(THREAD_SIZE != BH_KERNEL_STACK_SIZE);
 	if (boot->abi_version != BH_HOST_ABI_VERSION)
-		boot->host_ops->halt(boot->host, 1, "host and image differ in their interface version");
+		boot->host_ops->halt(boot->host, 1,
+				     "host and image differ in their interface version");
 	bh_boot = boot;
 	boot->image_ops.fault_fixup = fault_fixup;
 	boot->image_ops.task_layout = &task_layout;
@@ -90,7 +91,7 @@ static struct notifier_block panic_block = {
 
 void __init setup_arch(char **cmdline_ret)
 {
-	unsigned long max_zone_pfn[MAX_NR_ZONES] = { 0 };
+	unsigned long max_zone_pfn[MAX_NR_ZONES] = {0};
 
 	strscpy(boot_command_line, default_command_line, COMMAND_LINE_SIZE);
 	if (bh_boot->command_line)

@@ -63,7 +63,7 @@ static int spawn_child(void *data)
 
 static void spawn_one(const struct bh_spawn *spawn)
 {
-	struct spawn_request request = { .spawn = *spawn };
+	struct spawn_request request = {.spawn = *spawn};
 	pid_t pid;
 
 	init_completion(&request.done);
@@ -135,8 +135,8 @@ static int __init create_init(void)
 		return PTR_ERR(file);
 	written = kernel_write(file, init_magic, sizeof(init_magic) - 1, &position);
 	fput(file);
-	/* Process 1 isn't a kernel thread, so the file is closed by its task work, and as long as it
-	 * is open for writing it can't be executed. */
+	/* Process 1 isn't a kernel thread, so the file is closed by its task work, and as long as
+	 * it is open for writing it can't be executed. */
 	task_work_run();
 	return written < 0 ? written : 0;
 }

@@ -10,6 +10,7 @@
 #include <asm/cache.h>
 #include <asm/page.h>
 #include <asm/thread_info.h>
+#include "hot.lds.h"
 
 OUTPUT_FORMAT("elf64-x86-64")
 OUTPUT_ARCH(i386:x86-64)
@@ -49,7 +50,9 @@ SECTIONS
 		_stext = .;
 		_text = .;
 		HEAD_TEXT
+		HOT_TEXT
 		TEXT_TEXT
+		*(.text.[0-9a-zA-Z_]*)
 		SCHED_TEXT
 		LOCK_TEXT
 #ifdef CPUIDLE_TEXT
@@ -63,6 +66,7 @@ SECTIONS
 	.init.text : {
 		_sinittext = .;
 		INIT_TEXT
+		*(.text.startup.*)
 		_einittext = .;
 		*(.exit.text)
 		*(.text.exit)

@@ -11,12 +11,15 @@
 #include <asm/barrier.h>
 #include <asm/cmpxchg.h>
 
-#define arch_atomic_read(v)    READ_ONCE((v)->counter)
-#define arch_atomic_set(v, i)  WRITE_ONCE((v)->counter, (i))
-#define arch_atomic64_read(v)   READ_ONCE((v)->counter)
+#define arch_atomic_read(v)	READ_ONCE((v)->counter)
+#define arch_atomic_set(v, i)	WRITE_ONCE((v)->counter, (i))
+#define arch_atomic64_read(v)	READ_ONCE((v)->counter)
 #define arch_atomic64_set(v, i) WRITE_ONCE((v)->counter, (i))
 
-#define ATOMIC64_INIT(i) { (i) }
+#define ATOMIC64_INIT(i)                                                                           \
+	{                                                                                          \
+		(i)                                                                                \
+	}
 
 #define BH_ATOMIC_VOID(prefix, type, vtype, name, insn, suffix)                                    \
 	static __always_inline void arch_##prefix##_##name(type i, vtype *v)                       \
@@ -74,24 +77,24 @@ BH_ATOMIC_ALL(atomic, int, atomic_t, "l")
 BH_ATOMIC_ALL(atomic64, s64, atomic64_t, "q")
 
 /* Telling the generic layer which of the above exist. */
-#define arch_atomic_add_return arch_atomic_add_return
-#define arch_atomic_sub_return arch_atomic_sub_return
-#define arch_atomic_fetch_add  arch_atomic_fetch_add
-#define arch_atomic_fetch_sub  arch_atomic_fetch_sub
-#define arch_atomic_fetch_and  arch_atomic_fetch_and
-#define arch_atomic_fetch_or   arch_atomic_fetch_or
-#define arch_atomic_fetch_xor  arch_atomic_fetch_xor
-#define arch_atomic_cmpxchg    arch_atomic_cmpxchg
-#define arch_atomic_xchg       arch_atomic_xchg
+#define arch_atomic_add_return	 arch_atomic_add_return
+#define arch_atomic_sub_return	 arch_atomic_sub_return
+#define arch_atomic_fetch_add	 arch_atomic_fetch_add
+#define arch_atomic_fetch_sub	 arch_atomic_fetch_sub
+#define arch_atomic_fetch_and	 arch_atomic_fetch_and
+#define arch_atomic_fetch_or	 arch_atomic_fetch_or
+#define arch_atomic_fetch_xor	 arch_atomic_fetch_xor
+#define arch_atomic_cmpxchg	 arch_atomic_cmpxchg
+#define arch_atomic_xchg	 arch_atomic_xchg
 #define arch_atomic64_add_return arch_atomic64_add_return
 #define arch_atomic64_sub_return arch_atomic64_sub_return
-#define arch_atomic64_fetch_add  arch_atomic64_fetch_add
-#define arch_atomic64_fetch_sub  arch_atomic64_fetch_sub
-#define arch_atomic64_fetch_and  arch_atomic64_fetch_and
-#define arch_atomic64_fetch_or   arch_atomic64_fetch_or
-#define arch_atomic64_fetch_xor  arch_atomic64_fetch_xor
-#define arch_atomic64_cmpxchg    arch_atomic64_cmpxchg
-#define arch_atomic64_xchg       arch_atomic64_xchg
+#define arch_atomic64_fetch_add	 arch_atomic64_fetch_add
+#define arch_atomic64_fetch_sub	 arch_atomic64_fetch_sub
+#define arch_atomic64_fetch_and	 arch_atomic64_fetch_and
+#define arch_atomic64_fetch_or	 arch_atomic64_fetch_or
+#define arch_atomic64_fetch_xor	 arch_atomic64_fetch_xor
+#define arch_atomic64_cmpxchg	 arch_atomic64_cmpxchg
+#define arch_atomic64_xchg	 arch_atomic64_xchg
 
 #undef BH_ATOMIC_ALL
 #undef BH_ATOMIC_FETCH

@@ -32,7 +32,7 @@
 	})
 
 #define arch_cmpxchg_local(ptr, old, new)   arch_cmpxchg(ptr, old, new)
-#define arch_cmpxchg64(ptr, old, new)       arch_cmpxchg(ptr, old, new)
+#define arch_cmpxchg64(ptr, old, new)	    arch_cmpxchg(ptr, old, new)
 #define arch_cmpxchg64_local(ptr, old, new) arch_cmpxchg(ptr, old, new)
 
 #endif

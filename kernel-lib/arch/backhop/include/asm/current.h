@@ -7,7 +7,7 @@
 struct task_struct;
 extern struct task_struct *bh_current_task;
 #define get_current() (bh_current_task)
-#define current       get_current()
+#define current	      get_current()
 #endif
 
 #endif

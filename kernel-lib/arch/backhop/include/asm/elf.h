@@ -13,13 +13,13 @@ typedef struct {
 	u8 bytes[512];
 } elf_fpregset_t;
 
-#define ELF_CLASS         ELFCLASS64
-#define ELF_DATA          ELFDATA2LSB
-#define ELF_ARCH          EM_X86_64
+#define ELF_CLASS	  ELFCLASS64
+#define ELF_DATA	  ELFDATA2LSB
+#define ELF_ARCH	  EM_X86_64
 #define ELF_EXEC_PAGESIZE 4096
-#define ELF_ET_DYN_BASE   0x555555554000ul
-#define ELF_PLATFORM      "x86_64"
-#define ELF_HWCAP         0
+#define ELF_ET_DYN_BASE	  0x555555554000ul
+#define ELF_PLATFORM	  "x86_64"
+#define ELF_HWCAP	  0
 #define ELF_CORE_COPY_REGS(dest, regs)
 
 #define elf_check_arch(x) ((x)->e_machine == EM_X86_64)

@@ -8,6 +8,7 @@
 
 #ifdef __ASSEMBLY__
 
+/* clang-format off */
 .macro EXTABLE from, to
 	.pushsection __ex_table, "a"
 	.balign 4
@@ -16,6 +17,7 @@
 	.long 0
 	.popsection
 .endm
+/* clang-format on */
 
 #else
 

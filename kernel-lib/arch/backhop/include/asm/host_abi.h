@@ -20,7 +20,7 @@
 #define BH_HOST_ABI_VERSION 1u
 
 #define BH_KERNEL_STACK_SIZE 32768ul
-#define BH_NO_DEADLINE (~0ul)
+#define BH_NO_DEADLINE	     (~0ul)
 
 /* Bits of bh_boot.pending: interrupts that the host raises before it resumes a node from idle(). */
 #define BH_IRQ_TIMER 1ul /* the deadline given to timer_set() is reached */
@@ -31,12 +31,12 @@
 
 /* One network device of a node, configured before boot. */
 struct bh_netdev {
-	char name[16];         /* "eth0" */
-	unsigned char mac[6];  /* locally administered */
-	unsigned char carrier; /* 1: link up; the host may change it and raise BH_IRQ_NET */
+	char name[16];		     /* "eth0" */
+	unsigned char mac[6];	     /* locally administered */
+	unsigned char carrier;	     /* 1: link up; the host may change it and raise BH_IRQ_NET */
 	unsigned char transmit_full; /* 1: the link's queue has no room; the host sets it during
 				      * frame_transmit(), clears it and raises BH_IRQ_NET */
-	unsigned int mtu;      /* bytes, without the Ethernet header */
+	unsigned int mtu;	     /* bytes, without the Ethernet header */
 };
 
 /* A received frame; data is the host's and valid until the next frame_receive() of the node. */
@@ -52,10 +52,10 @@ struct pt_regs; /* x86-64's layout, as struct user_regs_struct of <sys/user.h> u
 /* A program to start, answered by spawn_next(). Strings are the host's, valid until spawn_result()
  * with the same id has been called. */
 struct bh_spawn {
-	unsigned long id;         /* the host's number for this start, echoed in spawn_result() */
-	const char *path;         /* absolute path in the node's root, or a name looked up in PATH */
-	const char *const *argv;  /* NULL-terminated */
-	const char *const *envp;  /* NULL-terminated */
+	unsigned long id;	 /* the host's number for this start, echoed in spawn_result() */
+	const char *path;	 /* absolute path in the node's root, or a name looked up in PATH */
+	const char *const *argv; /* NULL-terminated */
+	const char *const *envp; /* NULL-terminated */
 	const char *cwd;
 	unsigned int uid, gid;
 };
@@ -65,8 +65,8 @@ struct bh_host_ops {
 	/* --- time and CPU --- */
 	/* Virtual time in ns since the start of the run. */
 	unsigned long (*clock_ns)(void *host);
-	/* Next time at which BH_IRQ_TIMER is wanted, absolute in ns, or BH_NO_DEADLINE. Replaces the
-	 * deadline given before. One that is already past means: at once. */
+	/* Next time at which BH_IRQ_TIMER is wanted, absolute in ns, or BH_NO_DEADLINE. Replaces
+	 * the deadline given before. One that is already past means: at once. */
 	void (*timer_set)(void *host, unsigned long deadline_ns);
 	/* Gives the CPU back until the host has set bits in bh_boot.pending. */
 	void (*idle)(void *host);
@@ -84,9 +84,9 @@ struct bh_host_ops {
 			       unsigned long packet);
 	/* Takes the next received frame; returns 0 when there is none. */
 	int (*frame_receive)(void *host, struct bh_rx_frame *frame_ret);
-	/* The kernel dropped a packet. packet: lineage of the buffer, 0 if unknown. location: address
-	 * in the image of the code that dropped it. reason: as the kernel names it ("NETFILTER_DROP"),
-	 * valid for the life of the node. May be NULL: nobody listens. */
+	/* The kernel dropped a packet. packet: lineage of the buffer, 0 if unknown. location:
+	 * address in the image of the code that dropped it. reason: as the kernel names it
+	 * ("NETFILTER_DROP"), valid for the life of the node. May be NULL: nobody listens. */
 	void (*packet_drop)(void *host, unsigned long packet, unsigned long location,
 			    const char *reason);
 
@@ -111,20 +111,20 @@ struct bh_image_ops {
  * kernel's own headers (offsetof), so that it is right for any kernel version.
  */
 struct bh_task_layout {
-	unsigned long current_task;   /* address of the variable holding the running task_struct * */
-	unsigned long init_task;      /* address of init_task (pid 0) */
-	unsigned int tasks;           /* struct list_head tasks: all processes */
-	unsigned int signal;          /* struct signal_struct *, shared by a process's threads */
+	unsigned long current_task; /* address of the variable holding the running task_struct * */
+	unsigned long init_task;    /* address of init_task (pid 0) */
+	unsigned int tasks;	    /* struct list_head tasks: all processes */
+	unsigned int signal;	    /* struct signal_struct *, shared by a process's threads */
 	unsigned int signal_thread_head; /* in struct signal_struct: list_head of its threads ... */
-	unsigned int thread_node;     /* ... linked through this list_head of task_struct */
-	unsigned int pid, tgid;       /* int */
-	unsigned int comm;            /* char[16] */
-	unsigned int stack;           /* void *: lowest address of the kernel stack */
-	unsigned int state;           /* unsigned int: 0 running or runnable */
-	unsigned int mm;              /* struct mm_struct *: NULL for kernel threads */
-	unsigned int kcov_handle;     /* u64: lineage that the task's own packets get */
-	unsigned int thread_sp;       /* saved kernel stack pointer of a task that isn't running */
-	unsigned int thread_host;     /* the host's per-task pointer (posix/) */
+	unsigned int thread_node;	 /* ... linked through this list_head of task_struct */
+	unsigned int pid, tgid;		 /* int */
+	unsigned int comm;		 /* char[16] */
+	unsigned int stack;		 /* void *: lowest address of the kernel stack */
+	unsigned int state;		 /* unsigned int: 0 running or runnable */
+	unsigned int mm;		 /* struct mm_struct *: NULL for kernel threads */
+	unsigned int kcov_handle;	 /* u64: lineage that the task's own packets get */
+	unsigned int thread_sp;	  /* saved kernel stack pointer of a task that isn't running */
+	unsigned int thread_host; /* the host's per-task pointer (posix/) */
 	/* At a saved thread_sp lie, upwards: the callee-saved registers in the order r15, r14, r13,
 	 * r12, rbx, rbp, then the resume address. */
 };
@@ -133,22 +133,24 @@ struct bh_user_ops;
 struct bh_user_image_ops;
 
 struct bh_boot {
-	unsigned int abi_version;     /* BH_HOST_ABI_VERSION; the image refuses another */
+	unsigned int abi_version; /* BH_HOST_ABI_VERSION; the image refuses another */
 	unsigned int node_id;
-	void *host;                   /* instance argument of every host operation */
+	void *host; /* instance argument of every host operation */
 	const struct bh_host_ops *host_ops;
 	struct bh_image_ops image_ops; /* filled by the image */
-	unsigned long ram_base;       /* address at which the image is mapped; RAM starts here */
-	unsigned long ram_size;       /* bytes, image included */
-	unsigned long image_size;     /* bytes of RAM that the mapped image covers, page-aligned */
+	unsigned long ram_base;	       /* address at which the image is mapped; RAM starts here */
+	unsigned long ram_size;	       /* bytes, image included */
+	unsigned long image_size;      /* bytes of RAM that the mapped image covers, page-aligned */
 	const char *command_line;
 	const char *hostname;
 	volatile unsigned long pending; /* BH_IRQ_*; set by the host, cleared by the image */
 	/* The host's own stack pointer, saved when it entered the node (node.c); at it lie the same
-	 * seven words as at a thread_sp. Every kernel stack's first frame leads an unwinder to it. */
+	 * seven words as at a thread_sp. Every kernel stack's first frame leads an unwinder to it.
+	 */
 	unsigned long host_sp;
-	unsigned long epoch_ns;       /* wall-clock time (ns since 1970) of virtual time 0 */
-	/* Programs, see user_abi.h: the first two by the host before boot, the last by the image. */
+	unsigned long epoch_ns; /* wall-clock time (ns since 1970) of virtual time 0 */
+	/* Programs, see user_abi.h: the first two by the host before boot, the last by the image.
+	 */
 	void *user_host;
 	const struct bh_user_ops *user_ops;
 	const struct bh_user_image_ops *user_image_ops;
@@ -156,8 +158,8 @@ struct bh_boot {
 	struct bh_netdev devices[BH_MAX_DEVICES];
 };
 
-/* Called once on the node's boot stack, which has BH_KERNEL_STACK_SIZE bytes and is aligned to that;
- * never returns (the boot context becomes the idle task). */
+/* Called once on the node's boot stack, which has BH_KERNEL_STACK_SIZE bytes and is aligned to
+ * that; never returns (the boot context becomes the idle task). */
 typedef void (*bh_image_entry_fn)(struct bh_boot *boot);
 
 #endif

@@ -4,4 +4,9 @@
 
 #include <asm-generic/nommu_context.h>
 
+/* Kernel stacks (process.c). Here, because kernel/fork.c includes this and hardly anyone else. */
+struct task_struct;
+unsigned long *arch_alloc_thread_stack_node(struct task_struct *task, int node);
+void arch_free_thread_stack(struct task_struct *task);
+
 #endif

@@ -20,20 +20,20 @@
 /* From the linker script: the ELF header, first byte of the image. */
 extern char bh_image_start[];
 
-#define PAGE_OFFSET     ((unsigned long)bh_image_start)
+#define PAGE_OFFSET	((unsigned long)bh_image_start)
 #define ARCH_PFN_OFFSET 0ul
 
-#define __pa(x) ((unsigned long)(x) - PAGE_OFFSET)
+#define __pa(x) ((unsigned long)(x)-PAGE_OFFSET)
 #define __va(x) ((void *)((unsigned long)(x) + PAGE_OFFSET))
 
 void *memcpy(void *to, const void *from, size_t len);
 void bh_clear_page(void *page);
 void bh_copy_page(void *to, const void *from);
 
-#define clear_page(page)                      bh_clear_page(page)
-#define copy_page(to, from)                   bh_copy_page(to, from)
-#define clear_user_page(page, vaddr, pg)      clear_page(page)
-#define copy_user_page(to, from, vaddr, pg)   copy_page(to, from)
+#define clear_page(page)		    bh_clear_page(page)
+#define copy_page(to, from)		    bh_copy_page(to, from)
+#define clear_user_page(page, vaddr, pg)    clear_page(page)
+#define copy_user_page(to, from, vaddr, pg) copy_page(to, from)
 
 typedef struct {
 	unsigned long pte;
@@ -49,9 +49,9 @@ typedef struct page *pgtable_t;
 #define pte_val(x)    ((x).pte)
 #define pgd_val(x)    ((x).pgd)
 #define pgprot_val(x) ((x).pgprot)
-#define __pte(x)      ((pte_t){ (x) })
-#define __pgd(x)      ((pgd_t){ (x) })
-#define __pgprot(x)   ((pgprot_t){ (x) })
+#define __pte(x)      ((pte_t){(x)})
+#define __pgd(x)      ((pgd_t){(x)})
+#define __pgprot(x)   ((pgprot_t){(x)})
 
 extern unsigned long memory_start, memory_end;
 
@@ -60,7 +60,7 @@ extern unsigned long memory_start, memory_end;
 #define virt_to_page(addr) pfn_to_page(virt_to_pfn(addr))
 #define page_to_virt(page) pfn_to_virt(page_to_pfn(page))
 #define page_to_phys(page) ((phys_addr_t)page_to_pfn(page) << PAGE_SHIFT)
-#define pfn_valid(pfn)     ((pfn) < max_mapnr)
+#define pfn_valid(pfn)	   ((pfn) < max_mapnr)
 
 #define virt_addr_valid(addr)                                                                      \
 	((unsigned long)(addr) >= PAGE_OFFSET && (unsigned long)(addr) < memory_end)

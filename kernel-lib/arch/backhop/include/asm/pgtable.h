@@ -22,10 +22,10 @@ extern char empty_zero_page[PAGE_SIZE];
 #define KMAP_START    0ul
 #define KMAP_END      (~0ul)
 
-#define __swp_type(x)            (0)
-#define __swp_offset(x)          (0)
-#define __swp_entry(type, off)   ((swp_entry_t){ 0 })
-#define __pte_to_swp_entry(pte)  ((swp_entry_t){ pte_val(pte) })
-#define __swp_entry_to_pte(x)    ((pte_t){ (x).val })
+#define __swp_type(x)		(0)
+#define __swp_offset(x)		(0)
+#define __swp_entry(type, off)	((swp_entry_t){0})
+#define __pte_to_swp_entry(pte) ((swp_entry_t){pte_val(pte)})
+#define __swp_entry_to_pte(x)	((pte_t){(x).val})
 
 #endif

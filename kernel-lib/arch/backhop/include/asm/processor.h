@@ -7,10 +7,10 @@
 #include <asm/ptrace.h>
 #include <asm/thread_info.h>
 
-#define TASK_SIZE          0x00007ffffffff000ul
+#define TASK_SIZE	   0x00007ffffffff000ul
 #define TASK_UNMAPPED_BASE 0ul
-#define STACK_TOP          TASK_SIZE
-#define STACK_TOP_MAX      TASK_SIZE
+#define STACK_TOP	   TASK_SIZE
+#define STACK_TOP_MAX	   TASK_SIZE
 
 #ifndef __ASSEMBLY__
 
@@ -18,12 +18,15 @@ struct task_struct;
 
 struct thread_struct {
 	unsigned long sp;      /* saved stack pointer of a task that isn't running: switch.S */
-	void *host;            /* the host's own record of this task (posix/) */
+	void *host;	       /* the host's own record of this task (posix/) */
 	unsigned long fs_base; /* of the program; CLONE_SETTLS sets it */
 	unsigned long gs_base;
 };
 
-#define INIT_THREAD { .sp = 0 }
+#define INIT_THREAD                                                                                \
+	{                                                                                          \
+		.sp = 0                                                                            \
+	}
 
 /*
  * The top of every kernel stack: the registers of the program, then one word that points at
@@ -32,7 +35,8 @@ struct thread_struct {
 #define BH_STACK_TOP_WORDS 1
 #define task_pt_regs(task)                                                                         \
 	((struct pt_regs *)((unsigned long *)(task_stack_page(task) + THREAD_SIZE) -               \
-			    BH_STACK_TOP_WORDS) - 1)
+			    BH_STACK_TOP_WORDS) -                                                  \
+	 1)
 
 #define KSTK_EIP(task) (task_pt_regs(task)->ip)
 #define KSTK_ESP(task) (task_pt_regs(task)->sp)

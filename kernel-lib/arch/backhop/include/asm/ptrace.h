@@ -14,16 +14,17 @@ struct pt_regs {
 	unsigned long ip, cs, flags, sp, ss;
 };
 
-/* Programs and kernel run at the same privilege; frames of programs are marked by a code segment. */
+/* Programs and kernel run at the same privilege; frames of programs are marked by a code segment.
+ */
 #define BH_USER_CS 0x33
 #define BH_USER_DS 0x2b
 
-#define user_mode(regs)              ((regs)->cs == BH_USER_CS)
-#define instruction_pointer(regs)    ((regs)->ip)
-#define user_stack_pointer(regs)     ((regs)->sp)
-#define kernel_stack_pointer(regs)   ((regs)->sp)
-#define frame_pointer(regs)          ((regs)->bp)
-#define profile_pc(regs)             instruction_pointer(regs)
+#define user_mode(regs)		   ((regs)->cs == BH_USER_CS)
+#define instruction_pointer(regs)  ((regs)->ip)
+#define user_stack_pointer(regs)   ((regs)->sp)
+#define kernel_stack_pointer(regs) ((regs)->sp)
+#define frame_pointer(regs)	   ((regs)->bp)
+#define profile_pc(regs)	   instruction_pointer(regs)
 
 static inline unsigned long regs_return_value(struct pt_regs *regs)
 {

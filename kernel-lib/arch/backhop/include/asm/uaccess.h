@@ -18,9 +18,9 @@ unsigned long bh_clear_user(void __user *to, unsigned long len);
 	asm volatile("1:	" insn " %[from],%" reg "[to]\n"                                   \
 		     "2:\n"                                                                        \
 		     ".subsection 1\n"                                                             \
-		     "3:	mov %[efault],%[error]\n"                                          \
-		     "	xor %k[to],%k[to]\n"                                                       \
-		     "	jmp 2b\n"                                                                  \
+		     "3:	mov %[efault],%[error]\n"                                                 \
+		     "	xor %k[to],%k[to]\n"                                                        \
+		     "	jmp 2b\n"                                                                   \
 		     ".previous\n" _ASM_EXTABLE(1b, 3b)                                            \
 		     : [to] "=r"(value), [error] "+r"(err)                                         \
 		     : [from] "m"(*(ptr)), [efault] "i"(-EFAULT))
@@ -29,8 +29,8 @@ unsigned long bh_clear_user(void __user *to, unsigned long len);
 	asm volatile("1:	" insn " %" reg "[from],%[to]\n"                                   \
 		     "2:\n"                                                                        \
 		     ".subsection 1\n"                                                             \
-		     "3:	mov %[efault],%[error]\n"                                          \
-		     "	jmp 2b\n"                                                                  \
+		     "3:	mov %[efault],%[error]\n"                                                 \
+		     "	jmp 2b\n"                                                                   \
 		     ".previous\n" _ASM_EXTABLE(1b, 3b)                                            \
 		     : [error] "+r"(err), [to] "=m"(*(ptr))                                        \
 		     : [from] "r"(value), [efault] "i"(-EFAULT))

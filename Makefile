@@ -44,7 +44,7 @@ KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNELS))
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all backhop kernels deps demo test unit lint bench install clean help FORCE
+.PHONY: all backhop kernels deps demo test unit lint format bench install clean help FORCE
 
 all: backhop kernels $(BUILD)/gdb-plugin ## the program, the kernel images and the gdb plugin
 
@@ -95,7 +95,11 @@ test: deps ## builds all and runs every test
 lint: deps ## format, include direction, warnings, shell and Python checks, hygiene
 	@scripts/lint
 
-bench: deps ## every benchmark, one JSON object a line
+format: ## reformats the C files as lint wants them
+	find $(LAYERS) cli include tests bench -name '*.[ch]' -exec clang-format -i {} +
+
+bench: ## every benchmark, one JSON object a line
+	@scripts/install-deps bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@BUILD=$(BUILD) bench/run all
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Asks the server: the plugin's side of the private packets of docs/remote-protocol.md."""
+
+from typing import Any, List
+
+import gdb
+
+from backhop.model import Event, Fault, Hop, Node, Position, Run, decode_reply
+
+
+def ask(packet: str) -> Any:
+    connection = gdb.selected_inferior().connection
+    if not isinstance(connection, gdb.RemoteTargetConnection):
+        raise Fault("no replay is connected; start one with `backhop replay FILE`, or connect to "
+                    "one with `backhop connect HOST:PORT`")
+    return decode_reply(connection.send_packet(packet))
+
+
+def run() -> Run:
+    return Run.parse(ask("qBackhop:run"))
+
+
+def nodes() -> List[Node]:
+    return [Node.parse(item) for item in ask("qBackhop:nodes")]
+
+
+def position() -> Position:
+    return Position.parse(ask("qBackhop:position"))
+
+
+def event(number: int) -> Event:
+    return Event.parse(ask(f"qBackhop:event:{number}"))
+
+
+def hop_back(number: int, node: int) -> Hop:
+    return Hop.parse(ask(f"qBackhop:hop-back:{number}:{node}"))
+
+
+def hop_forward(number: int) -> Hop:
+    return Hop.parse(ask(f"qBackhop:hop-forward:{number}"))
+
+
+def arm(place: str) -> None:
+    """The next resume of the replay goes to this place."""
+    ask("QBackhop:goto:" + place.encode().hex())

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Registers everything with gdb, and connects to a server. Called by load.py."""
+
+import gdb
+
+from backhop import client, commands, expressions, node_commands, text
+from backhop.base import Command
+from backhop.model import Fault
+
+# Before the connection: where symbols come from.
+SETTINGS_BEFORE = (
+    "set sysroot",  # files are read here, not through the connection
+    "set debuginfod enabled off",  # it would ask the network for every library
+    "set print thread-events off",
+    "set breakpoint pending auto",
+    "set remotetimeout 60",  # the server may be moving a long way
+)
+# After it: gdb refuses these for a target that can't run threads.
+SETTINGS_AFTER = (
+    "set scheduler-locking step",  # so that gdb names the thread of each reverse step
+    "set breakpoint always-inserted on",
+)
+
+
+class Connect(Command):
+    """Connect to a replay that `backhop replay --serve` serves: backhop connect [HOST:]PORT
+
+A path connects to a socket in the file system."""
+
+    def __init__(self) -> None:
+        super().__init__("backhop connect", gdb.COMMAND_RUNNING)
+
+    def run(self, argument: str) -> None:
+        if not argument:
+            raise Fault("connect to what? say [HOST:]PORT, such as 'backhop connect 2345'")
+        address = f"localhost:{argument}" if argument.isdigit() else argument
+        for setting in SETTINGS_BEFORE:
+            gdb.execute(setting, to_string=True)
+        # It would show a frame of the simulator before anything has happened.
+        gdb.execute(f"target remote {address}", to_string=True)
+        for setting in SETTINGS_AFTER:
+            gdb.execute(setting, to_string=True)
+        nodes = client.nodes()
+        node_commands.register_names(nodes)
+        print(text.describe_run(client.run(), nodes))
+
+
+def load() -> None:
+    commands.register()
+    node_commands.register()
+    expressions.register()
+    Connect()

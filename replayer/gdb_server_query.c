@@ -51,8 +51,6 @@ void bh_gdb_thread_extra(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		entry = bh_gdb_find_thread(server, (uint64_t)thread);
 	if (entry)
 		bh_rsp_hex(&server->reply, entry->name, strlen(entry->name));
-	else
-		bh_gdb_refuse(server, "there is no such thread at this point of the replay");
 }
 
 void bh_gdb_thread_alive(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
@@ -91,7 +89,7 @@ static uint8_t *read_range(struct bh_gdb_server *server, struct bh_rsp_scan *sca
 	*length_ret = bh_replay_read(server->replay, address, bytes, length);
 	if (*length_ret == 0 && length) {
 		free(bytes);
-		bh_gdb_refuse(server, "there is no memory at 0x%lx", address);
+		bh_rsp_text(&server->reply, "E01"); /* gdb 13 takes no sentence here */
 		return NULL;
 	}
 	return bytes;

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs gdb on a replay: see gdb_session.h. Used by cmd_replay.c.
+ *
+ * Three processes: this one waits and cleans up; the server replays and speaks to gdb; gdb has the
+ * terminal. The server is a child of ours, not of gdb, so that what is wrong with the trace is told
+ * before gdb starts, and both end with us even if we are killed.
+ */
+#include "cli/gdb_session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/kernel_path.h"
+#include "replayer/engine.h"
+#include "replayer/gdb_server.h"
+
+/* How long the server may take to end by itself when gdb has gone. */
+#define SERVER_END_MS	   2000
+#define SERVER_END_POLL_MS 5
+
+struct place {
+	char folder[64]; /* private to this user */
+	struct sockaddr_un address;
+};
+
+static struct bh_error *make_place(struct place *place_ret)
+{
+	const char *top = getenv("TMPDIR");
+
+	/* A socket's path is at most 107 bytes, so a long TMPDIR can't be used. */
+	if (!top || top[0] != '/' || strlen(top) > 32)
+		top = "/tmp";
+	snprintf(place_ret->folder, sizeof(place_ret->folder), "%s/backhop-XXXXXX", top);
+	if (!mkdtemp(place_ret->folder))
+		return bh_error_new(
+			BH_ERR_MACHINE,
+			"no folder for the connection to gdb can be made in %s: %s; set "
+			"TMPDIR to one that can be written",
+			top, strerror(errno));
+	memset(&place_ret->address, 0, sizeof(place_ret->address));
+	place_ret->address.sun_family = AF_UNIX;
+	snprintf(place_ret->address.sun_path, sizeof(place_ret->address.sun_path), "%s/gdb",
+		 place_ret->folder);
+	return NULL;
+}
+
+static void remove_place(const struct place *place)
+{
+	unlink(place->address.sun_path);
+	rmdir(place->folder);
+}
+
+/* --- the server --- */
+
+static struct bh_error *listen_at(const struct place *place, int *socket_ret)
+{
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (listener < 0 ||
+	    bind(listener, (const struct sockaddr *)&place->address, sizeof(place->address)) ||
+	    listen(listener, 1))
+		return bh_error_new(BH_ERR_MACHINE, "a socket for gdb can't be made at %s: %s",
+				    place->address.sun_path, strerror(errno));
+	*socket_ret = listener;
+	return NULL;
+}
+
+/* The socket is made last: until then the replayed process, a fork of this one, exists already and
+ * must not inherit it. */
+static struct bh_error *start_server(const struct bh_gdb_session *session,
+				     const struct place *place, struct bh_replay **replay_ret,
+				     int *listener_ret)
+{
+	BH_TRY(bh_replay_create(session->trace, bh_find_kernel, NULL, replay_ret));
+	return listen_at(place, listener_ret);
+}
+
+/* The parent reads a code, 0 for success, and a message. */
+static void tell_parent(int pipe, const struct bh_error *error)
+{
+	unsigned char code = error ? (unsigned char)error->code : 0;
+
+	if (write(pipe, &code, 1) == 1 && error &&
+	    write(pipe, error->message, strlen(error->message)) < 0)
+		_exit(1);
+	close(pipe);
+}
+
+static void run_server(const struct bh_gdb_session *session, const struct place *place, int pipe)
+	__attribute__((noreturn));
+
+static void run_server(const struct bh_gdb_session *session, const struct place *place, int pipe)
+{
+	char executable[4096] = "";
+	struct bh_replay *replay = NULL;
+	struct bh_error *error;
+	int listener = -1, connection;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == 1)
+		_exit(1);
+	setsid(); /* Ctrl-C at the terminal is for gdb, which then asks us to stop */
+	error = start_server(session, place, &replay, &listener);
+	tell_parent(pipe, error);
+	if (error)
+		_exit(1);
+	connection = accept(listener, NULL, NULL);
+	close(listener);
+	remove_place(place);
+	if (readlink("/proc/self/exe", executable, sizeof(executable) - 1) < 0)
+		executable[0] = '\0';
+	if (connection >= 0)
+		error = bh_gdb_server_run(replay, connection, executable[0] ? executable : NULL);
+	close(connection);
+	bh_error_free(error);
+	bh_replay_destroy(replay);
+	_exit(0);
+}
+
+/* What the server says when it is ready, or can't be. */
+static struct bh_error *hear_server(int pipe)
+{
+	char text[2048];
+	size_t length = 0;
+	ssize_t count;
+
+	while (length < sizeof(text) - 1) {
+		count = read(pipe, text + length, sizeof(text) - 1 - length);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			break;
+		length += (size_t)count;
+	}
+	text[length] = '\0';
+	if (length == 0)
+		return bh_error_new(BH_ERR_INTERNAL,
+				    "the replay ended before it could be connected to gdb");
+	return text[0] ? bh_error_new((enum bh_error_code)text[0], "%s", text + 1) : NULL;
+}
+
+/* It ends by itself when the connection does; if not, it is ended. The kernel ends what it traces
+ * with it. */
+static void end_server(pid_t server)
+{
+	const struct timespec pause = {.tv_nsec = SERVER_END_POLL_MS * 1000000};
+
+	for (int waited = 0; waited < SERVER_END_MS; waited += SERVER_END_POLL_MS) {
+		if (waitpid(server, NULL, WNOHANG) != 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+}
+
+/* --- gdb --- */
+
+static void run_gdb(const struct bh_gdb_session *session, const struct place *place)
+	__attribute__((noreturn));
+
+static void run_gdb(const struct bh_gdb_session *session, const struct place *place)
+{
+	char source[4096], connect[256], go[256];
+	size_t count = 0, more = 0;
+	const char **arguments;
+
+	while (session->arguments && session->arguments[more])
+		more++;
+	arguments = calloc(more + 16, sizeof(*arguments));
+	if (!arguments)
+		_exit(127);
+	snprintf(source, sizeof(source), "source %s", session->plugin);
+	snprintf(connect, sizeof(connect), "backhop connect %s", place->address.sun_path);
+	arguments[count++] = "gdb";
+	arguments[count++] = "-q";
+	arguments[count++] = "-ex";
+	arguments[count++] = source;
+	arguments[count++] = "-ex";
+	arguments[count++] = connect;
+	if (session->at) {
+		snprintf(go, sizeof(go), "goto %s", session->at);
+		arguments[count++] = "-ex";
+		arguments[count++] = go;
+	}
+	for (size_t i = 0; i < more; i++)
+		arguments[count++] = session->arguments[i];
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	execv(session->gdb, (char *const *)arguments);
+	_exit(127);
+}
+
+/* A handler can know gdb by no other way. */
+static volatile pid_t signalled_gdb;
+
+static void pass_on(int number)
+{
+	if (signalled_gdb > 0)
+		kill(signalled_gdb, number);
+}
+
+/* Ctrl-C and Ctrl-\ at the terminal are gdb's; being told to end, we end gdb first. */
+static void handle_signals(void)
+{
+	struct sigaction action = {.sa_handler = pass_on};
+
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+static void restore_signals(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+}
+
+static struct bh_error *watch_gdb(const struct bh_gdb_session *session, const struct place *place,
+				  int *status_ret)
+{
+	int status;
+	pid_t gdb;
+
+	handle_signals();
+	gdb = fork();
+	if (gdb == 0) {
+		restore_signals();
+		run_gdb(session, place);
+	}
+	if (gdb < 0) {
+		restore_signals();
+		return bh_error_new(BH_ERR_MACHINE, "gdb can't be started: %s", strerror(errno));
+	}
+	signalled_gdb = gdb;
+	while (waitpid(gdb, &status, 0) < 0 && errno == EINTR)
+		;
+	signalled_gdb = 0;
+	restore_signals();
+	*status_ret = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return NULL;
+}
+
+struct bh_error *bh_gdb_session_run(const struct bh_gdb_session *session, int *status_ret)
+{
+	struct place place;
+	struct bh_error *error;
+	int ready[2];
+	pid_t server;
+
+	BH_TRY(make_place(&place));
+	if (pipe(ready)) {
+		remove_place(&place);
+		return bh_error_new(BH_ERR_MACHINE, "no pipe can be made: %s", strerror(errno));
+	}
+	fflush(NULL);
+	server = fork();
+	if (server == 0) {
+		close(ready[0]);
+		run_server(session, &place, ready[1]);
+	}
+	close(ready[1]);
+	if (server < 0)
+		error = bh_error_new(BH_ERR_MACHINE, "no process can be made: %s", strerror(errno));
+	else
+		error = hear_server(ready[0]);
+	close(ready[0]);
+	if (!error)
+		error = watch_gdb(session, &place, status_ret);
+	if (server > 0) {
+		/* gdb may have ended without connecting: then the server still waits for it. */
+		if (access(place.address.sun_path, F_OK) == 0)
+			kill(server, SIGKILL);
+		end_server(server);
+	}
+	remove_place(&place);
+	return error;
+}

@@ -357,8 +357,8 @@ static struct bh_error *read_mtu(struct bh_scenario_reader *reader,
 	struct bh_scenario_link *link = target;
 	uint64_t mtu;
 
-	/* ETH_MIN_MTU and ETH_MAX_MTU. */
-	BH_TRY(bh_scenario_read_integer(reader, value, "mtu", 68, 65535, &mtu));
+	/* ETH_MIN_MTU, and ETH_MAX_MTU less the Ethernet header: the device's own limits. */
+	BH_TRY(bh_scenario_read_integer(reader, value, "mtu", 68, 65521, &mtu));
 	link->mtu = (uint32_t)mtu;
 	return NULL;
 }

@@ -269,7 +269,7 @@ static const struct {
 	 "t.yaml:7:14: \"0.1\" has no unit; write a percentage such as 0.1%"},
 	{LINKS "    - {loss: 0.00000001%}\n",
 	 "t.yaml:7:14: \"0.00000001%\" is finer than 0.0000001%; round it"},
-	{LINKS "    - {mtu: 67}\n", "t.yaml:7:13: mtu: \"67\" isn't from 68 to 65535"},
+	{LINKS "    - {mtu: 67}\n", "t.yaml:7:13: mtu: \"67\" isn't from 68 to 65521"},
 	{LINKS "    - {queue: 1e3}\n", "t.yaml:7:15: queue: \"1e3\" isn't a whole number"},
 	{LINKS "    - {dealy: 1ms}\n",
 	 "t.yaml:7:8: unknown key \"dealy\" in a link; did you mean \"delay\"?"},

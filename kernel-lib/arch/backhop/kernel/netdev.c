@@ -192,6 +192,23 @@ static int __init port_create(unsigned int index)
 	return 0;
 }
 
+/*
+ * A node's links are plugged in and switched on, so a scenario needn't say so. Called once sysctls
+ * from the command line are set (they decide what IPv6 does with a new link) and before the first
+ * program runs.
+ */
+void bh_netdev_up(void)
+{
+	unsigned int i;
+
+	rtnl_lock();
+	dev_open(init_net.loopback_dev, NULL);
+	for (i = 0; i < port_count; i++)
+		if (ports[i] && dev_open(ports[i], NULL))
+			pr_err("backhop: device %s can't be switched on\n", ports[i]->name);
+	rtnl_unlock();
+}
+
 /* Before the initcalls of tunnels and virtual devices, so that the first device is number 2. */
 static int __init ports_create(void)
 {

@@ -85,6 +85,7 @@ static void __noreturn spawner_run(void)
 	/* Programs sleep exactly as long as they ask. */
 	current->timer_slack_ns = 1;
 	current->default_timer_slack_ns = 1;
+	bh_netdev_up();
 	ret = bh_user_init();
 	if (ret)
 		panic("The node's file system could not be set up: error %d.", ret);

@@ -33,6 +33,7 @@ static const int allowed[] = {
 	SCMP_SYS(mprotect),
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
+	SCMP_SYS(mincore),
 	SCMP_SYS(brk),
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask),

@@ -128,7 +128,7 @@ void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int
 		if (disassembler &&
 		    is_instruction(disassembler, &elf, file, (uint64_t)(at - file)) &&
 		    !replace(start + ((uint64_t)(at - file) - offset), prot))
-			bh_node_log(mm->node, "a cpuid instruction could not be replaced");
+			bh_posix_node_log(mm->node, "a cpuid instruction could not be replaced");
 	}
 	bh_disassembler_destroy(disassembler);
 }

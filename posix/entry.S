@@ -21,7 +21,7 @@
 /*
  * void bh_user_trap(struct bh_task *task, struct pt_regs *regs, bh_trap_fn trap)
  *
- * regs lie at the end of the kernel stack less 16 bytes: 184 bytes below a multiple of 16.
+ * regs are aligned to 16 bytes, as the stack must be at a call.
  */
 	.globl bh_user_trap
 	.hidden bh_user_trap
@@ -48,8 +48,8 @@ bh_user_trap:
 	.cfi_offset rdi, -56
 	.cfi_offset rip, -40
 	.cfi_offset rsp, -16
-	lea -8(%rsi), %rsp
-	.cfi_def_cfa rsp, 176
+	mov %rsi, %rsp
+	.cfi_def_cfa_register rsp
 	cld
 	mov %rdi, %rbx
 	call *%rdx

@@ -57,7 +57,7 @@ static int parse(struct bh_posix_node *node, struct bh_exec_file *file, struct b
 		return ret;
 	ret = bh_elf_parse(file->data, file->size, elf_ret, &why);
 	if (ret)
-		bh_node_log(node, "%s can't be executed: %s", file->path, why);
+		bh_posix_node_log(node, "%s can't be executed: %s", file->path, why);
 	return ret;
 }
 
@@ -69,7 +69,7 @@ static int check_program(struct bh_posix_node *node, struct bh_exec *exec)
 	if (ret)
 		return ret;
 	if (elf.is_fixed && (elf.low < BH_FIXED_BASE || elf.high > BH_FIXED_END)) {
-		bh_node_log(node,
+		bh_posix_node_log(node,
 			    "%s can't be executed: it wants the addresses from 0x%llx on, only "
 			    "those below 0x%llx can be given to programs that aren't "
 			    "position-independent",
@@ -224,8 +224,7 @@ int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec,
 			return -ENOMEM;
 		*task_pointer = task;
 	} else {
-		if (task->mm && task->mm->references == 1)
-			bh_images_remove(node, exec->pid, 0, UINT64_MAX);
+		bh_images_remove(node, exec->pid, 0, UINT64_MAX);
 		bh_mm_release(task->mm);
 		task->mm = NULL;
 		bh_task_reset(task);
@@ -238,7 +237,7 @@ int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec,
 	bh_residence_enter(task->mm);
 	ret = load(task, exec);
 	if (ret)
-		bh_node_log(node, "%s could not be mapped: %s", exec->program.path,
+		bh_posix_node_log(node, "%s could not be mapped: %s", exec->program.path,
 			    strerror(-ret));
 	exec->stack_top = bh_mm_base(task->mm) + BH_ARENA_STACK_TOP;
 	return ret;

@@ -37,6 +37,9 @@ static inline uint64_t bh_page_up(uint64_t value)
 	return bh_page_down(value + BH_PAGE_SIZE - 1);
 }
 
+/* A function that the image calls: kernel code promises nothing about the stack's alignment. */
+#define BH_OP __attribute__((force_align_arg_pointer))
+
 /* The registers of a program, as the kernel's struct pt_regs. */
 struct pt_regs {
 	uint64_t r15, r14, r13, r12, bp, bx;
@@ -175,21 +178,21 @@ void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int
 /* tasks.c */
 struct bh_task *bh_task_create(struct bh_posix_node *node, struct pt_regs *regs);
 void bh_task_reset(struct bh_task *task);
-void *bh_task_op_fork(void *user_host, void *parent, struct pt_regs *regs, int share_memory,
+BH_OP void *bh_task_op_fork(void *user_host, void *parent, struct pt_regs *regs, int share_memory,
 		      unsigned long fs_base);
-void bh_task_op_release(void *user_host, void *task);
-void bh_task_op_switch(void *user_host, void *task);
-void bh_task_op_enter(void *user_host, void *task) __attribute__((noreturn));
-void *bh_task_op_fp(void *user_host, void *task);
-void bh_task_op_fp_changed(void *user_host, void *task, int reset);
+BH_OP void bh_task_op_release(void *user_host, void *task);
+BH_OP void bh_task_op_switch(void *user_host, void *task);
+BH_OP void bh_task_op_enter(void *user_host, void *task) __attribute__((noreturn));
+BH_OP void *bh_task_op_fp(void *user_host, void *task);
+BH_OP void bh_task_op_fp_changed(void *user_host, void *task, int reset);
 
 /* exec.c */
 #define BH_AUXV_WORDS 40
-void *bh_exec_op_buffer(void *user_host, unsigned long size);
-int bh_exec_op_check(void *user_host, struct bh_exec *exec);
-int bh_exec_op_map(void *user_host, void **task, struct bh_exec *exec, struct pt_regs *regs);
-int bh_exec_op_start(void *user_host, void *task, struct bh_exec *exec, struct pt_regs *regs);
-void bh_exec_op_end(void *user_host, struct bh_exec *exec);
+BH_OP void *bh_exec_op_buffer(void *user_host, unsigned long size);
+BH_OP int bh_exec_op_check(void *user_host, struct bh_exec *exec);
+BH_OP int bh_exec_op_map(void *user_host, void **task, struct bh_exec *exec, struct pt_regs *regs);
+BH_OP int bh_exec_op_start(void *user_host, void *task, struct bh_exec *exec, struct pt_regs *regs);
+BH_OP void bh_exec_op_end(void *user_host, struct bh_exec *exec);
 
 /* elf.c */
 struct bh_elf_segment {
@@ -253,18 +256,18 @@ struct bh_posix {
 };
 
 /* node.c: one line for the log of the current process. */
-void bh_node_log(struct bh_posix_node *node, const char *format, ...)
+void bh_posix_node_log(struct bh_posix_node *node, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-uint64_t bh_node_clock_ns(const struct bh_posix_node *node);
-const struct bh_user_image_ops *bh_node_image(const struct bh_posix_node *node);
+uint64_t bh_posix_node_clock_ns(const struct bh_posix_node *node);
+const struct bh_user_image_ops *bh_posix_node_image(const struct bh_posix_node *node);
 
 /* files.c */
 struct bh_error *bh_files_set_defaults(struct bh_posix_node *node);
 void bh_files_destroy(struct bh_posix_node *node);
-int bh_files_op_lookup(void *user_host, const char *path, struct bh_user_stat *stat_ret);
-int bh_files_op_content(void *user_host, const void *handle, const void **data_ret,
+BH_OP int bh_files_op_lookup(void *user_host, const char *path, struct bh_user_stat *stat_ret);
+BH_OP int bh_files_op_content(void *user_host, const void *handle, const void **data_ret,
 			unsigned long *size_ret);
-unsigned long bh_files_op_number(void *user_host, const void *handle, const char *name);
+BH_OP unsigned long bh_files_op_number(void *user_host, const void *handle, const char *name);
 /* A descriptor of the host for mapping, or -errno: -ENODEV if the file is no file of the host. */
 int bh_files_descriptor(struct bh_posix_node *node, const struct bh_input *file);
 

@@ -33,7 +33,7 @@ unsigned int bh_mm_slot_take(struct bh_posix_node *node)
 			node->slot_users[slot] = 1;
 			return slot;
 		}
-	bh_node_log(node, "more than %d processes at a time", BH_ARENA_PER_NODE);
+	bh_posix_node_log(node, "more than %d processes at a time", BH_ARENA_PER_NODE);
 	return BH_NO_SLOT;
 }
 
@@ -209,7 +209,7 @@ static int choose_place(struct bh_mm *mm, uint64_t hint, uint64_t length, int fl
 static int map_descriptor(struct bh_task *task, uint64_t start, uint64_t length, int prot,
 			  int flags, int fd, uint64_t offset)
 {
-	const struct bh_user_image_ops *image = bh_node_image(task->node);
+	const struct bh_user_image_ops *image = bh_posix_node_image(task->node);
 	int is_shared = (flags & MAP_TYPE) != MAP_PRIVATE, ret;
 	struct bh_user_fd stat;
 	struct bh_elf elf;
@@ -222,7 +222,7 @@ static int map_descriptor(struct bh_task *task, uint64_t start, uint64_t length,
 	if (!stat.is_readable)
 		return -EACCES;
 	if (!stat.is_regular || (is_shared && prot & PROT_WRITE)) {
-		bh_node_log(task->node, "mmap of %s%s refused: ENODEV", stat.path,
+		bh_posix_node_log(task->node, "mmap of %s%s refused: ENODEV", stat.path,
 			    stat.is_regular ? " for shared writing" : "");
 		return -ENODEV;
 	}
@@ -259,7 +259,7 @@ long bh_memory_mmap(struct bh_task *task, const struct pt_regs *regs)
 	if (!length || length > BH_ARENA_SIZE)
 		return -ENOMEM;
 	if (flags & MAP_32BIT) {
-		bh_node_log(task->node, "mmap with MAP_32BIT refused: ENOMEM");
+		bh_posix_node_log(task->node, "mmap with MAP_32BIT refused: ENOMEM");
 		return -ENOMEM;
 	}
 	ret = choose_place(task->mm, regs->di, length, flags, &start);
@@ -287,7 +287,7 @@ long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs)
 
 	if (ret)
 		return -EINVAL;
-	bh_images_remove(task->node, bh_node_image(task->node)->pid(), start, start + length);
+	bh_images_remove(task->node, bh_posix_node_image(task->node)->pid(), start, start + length);
 	return bh_mm_unmap(task->mm, start, start + length);
 }
 

@@ -10,7 +10,7 @@
 
 #include "posix/internal.h"
 
-static void op_output(void *user_host, int pid, int fd, const void *data, unsigned long length)
+static BH_OP void op_output(void *user_host, int pid, int fd, const void *data, unsigned long length)
 {
 	struct bh_posix_node *node = user_host;
 
@@ -18,10 +18,11 @@ static void op_output(void *user_host, int pid, int fd, const void *data, unsign
 		node->callbacks.output(node->arg, pid, fd, data, length);
 }
 
-static void op_process_exit(void *user_host, int pid, int wait_status)
+static BH_OP void op_process_exit(void *user_host, int pid, int wait_status)
 {
 	struct bh_posix_node *node = user_host;
 
+	bh_images_remove(node, pid, 0, UINT64_MAX);
 	if (node->callbacks.exit)
 		node->callbacks.exit(node->arg, pid, wait_status);
 }
@@ -125,15 +126,11 @@ void bh_posix_node_destroy(struct bh_posix_node *node)
 	for (link = &node->posix->nodes; *link != node; link = &(*link)->next)
 		;
 	*link = node->next;
-	if (node->boot->user_host == node) {
-		node->boot->user_host = NULL;
-		node->boot->user_ops = NULL;
-	}
 	free(node->hostname);
 	free(node);
 }
 
-void bh_node_log(struct bh_posix_node *node, const char *format, ...)
+void bh_posix_node_log(struct bh_posix_node *node, const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -143,15 +140,15 @@ void bh_node_log(struct bh_posix_node *node, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	node->callbacks.log(node->arg, bh_node_image(node)->pid(), text);
+	node->callbacks.log(node->arg, bh_posix_node_image(node)->pid(), text);
 }
 
-uint64_t bh_node_clock_ns(const struct bh_posix_node *node)
+uint64_t bh_posix_node_clock_ns(const struct bh_posix_node *node)
 {
 	return node->boot->host_ops->clock_ns(node->boot->host);
 }
 
-const struct bh_user_image_ops *bh_node_image(const struct bh_posix_node *node)
+const struct bh_user_image_ops *bh_posix_node_image(const struct bh_posix_node *node)
 {
 	return node->boot->user_image_ops;
 }

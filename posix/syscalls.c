@@ -120,12 +120,12 @@ static int is_known(uint64_t nr)
 static void finish(struct bh_task *task, struct pt_regs *regs, long result)
 {
 	regs->ax = (uint64_t)result;
-	bh_node_image(task->node)->leave(regs);
+	bh_posix_node_image(task->node)->leave(regs);
 }
 
 static void let_time_pass(struct bh_task *task)
 {
-	uint64_t now = bh_node_clock_ns(task->node);
+	uint64_t now = bh_posix_node_clock_ns(task->node);
 
 	if (now != task->instant_ns) {
 		task->instant_ns = now;
@@ -133,8 +133,8 @@ static void let_time_pass(struct bh_task *task)
 	}
 	if (++task->calls <= CALLS_AT_ONE_INSTANT)
 		return;
-	bh_node_image(task->node)->sleep(CALLS_COST_NS);
-	task->instant_ns = bh_node_clock_ns(task->node);
+	bh_posix_node_image(task->node)->sleep(CALLS_COST_NS);
+	task->instant_ns = bh_posix_node_clock_ns(task->node);
 	task->calls = 1;
 }
 
@@ -144,7 +144,7 @@ void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs)
 
 	let_time_pass(task);
 	if (!is_known(nr)) {
-		bh_node_log(task->node, "system call %lld refused: ENOSYS", (long long)nr);
+		bh_posix_node_log(task->node, "system call %lld refused: ENOSYS", (long long)nr);
 		finish(task, regs, -ENOSYS);
 		return;
 	}
@@ -153,9 +153,9 @@ void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs)
 		return;
 	}
 	if (refused_calls[nr]) {
-		bh_node_log(task->node, "system call %s refused: ENOSYS", refused_calls[nr]);
+		bh_posix_node_log(task->node, "system call %s refused: ENOSYS", refused_calls[nr]);
 		finish(task, regs, -ENOSYS);
 		return;
 	}
-	bh_node_image(task->node)->syscall(regs);
+	bh_posix_node_image(task->node)->syscall(regs);
 }

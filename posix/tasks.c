@@ -68,10 +68,7 @@ struct bh_task *bh_task_create(struct bh_posix_node *node, struct pt_regs *regs)
 void bh_task_op_release(void *user_host, void *argument)
 {
 	struct bh_task *task = argument;
-	struct bh_posix_node *node = user_host;
 
-	if (task->mm && task->mm->references == 1)
-		bh_images_remove(node, task->pid, 0, UINT64_MAX);
 	bh_mm_release(task->mm);
 	*task->link = task->next;
 	if (task->next)
@@ -107,7 +104,7 @@ static struct bh_mm *copy_memory(struct bh_mm *parent)
 	if (!ret)
 		ret = bh_residence_copy(parent, child);
 	if (ret) {
-		bh_node_log(node, "fork failed: %s", strerror(-ret));
+		bh_posix_node_log(node, "fork failed: %s", strerror(-ret));
 		bh_mm_release(child);
 		return NULL;
 	}
@@ -150,7 +147,7 @@ void bh_task_op_switch(void *user_host, void *argument)
 void bh_task_op_enter(void *user_host, void *argument)
 {
 	struct bh_task *task = argument;
-	int pid = bh_node_image(task->node)->pid();
+	int pid = bh_posix_node_image(task->node)->pid();
 
 	if (task->is_new && pid != task->pid)
 		bh_images_copy(task->node, task->pid, pid);

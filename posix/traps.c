@@ -188,10 +188,10 @@ static void do_host_call(ucontext_t *context)
 
 static void refuse_foreign_call(struct bh_task *task, struct pt_regs *regs)
 {
-	bh_node_log(task->node, "a 32-bit system call (number %lld) refused: ENOSYS",
+	bh_posix_node_log(task->node, "a 32-bit system call (number %lld) refused: ENOSYS",
 		    (long long)regs->ax);
 	regs->ax = (uint64_t)-ENOSYS;
-	bh_node_image(task->node)->leave(regs);
+	bh_posix_node_image(task->node)->leave(regs);
 }
 
 static void on_system_call(int signal, siginfo_t *info, void *argument)
@@ -224,7 +224,7 @@ static struct {
 
 static void deliver_fault(struct bh_task *task, struct pt_regs *regs)
 {
-	bh_node_image(task->node)->fault(regs, fault.signal, fault.code, fault.address);
+	bh_posix_node_image(task->node)->fault(regs, fault.signal, fault.code, fault.address);
 }
 
 /* The bytes of the instruction at address, if they are the program's and executable. */
@@ -261,7 +261,7 @@ static int emulate(struct bh_task *task, struct pt_regs *regs)
 	} else {
 		return 0;
 	}
-	now = bh_node_clock_ns(task->node);
+	now = bh_posix_node_clock_ns(task->node);
 	regs->ax = (uint32_t)now;
 	regs->dx = now >> 32;
 	return 1;
@@ -302,6 +302,7 @@ static int read_host_counter(ucontext_t *context)
 	return 1;
 }
 
+/* The node whose image or memory holds address. */
 static struct bh_posix_node *node_at(uint64_t address)
 {
 	struct bh_posix_node *node = posix ? posix->nodes : NULL;
@@ -312,31 +313,47 @@ static struct bh_posix_node *node_at(uint64_t address)
 	return NULL;
 }
 
-static void __attribute__((noreturn))
-report_crash(int signal, const siginfo_t *info, const ucontext_t *context)
-{
-	uint64_t ip = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
-	struct bh_posix_node *node = node_at(ip);
-	char text[320], where[96] = "the simulator";
-	int length;
+/* What report_crash() found out, for the node that ends by it. */
+static char crash_text[320];
+static struct bh_posix_node *crashed_node;
 
-	if (node)
-		snprintf(where, sizeof(where), "the kernel of node %u, image offset 0x%llx",
-			 node->id, (unsigned long long)(ip - node->boot->ram_base));
-	length = snprintf(text, sizeof(text),
-			  "backhop: %s in %s (pc 0x%llx, address %p, last program task of node %d); "
-			  "this is a fault of the kernel or of backhop, not of a program\n",
-			  strsignal(signal), where, (unsigned long long)ip, info->si_addr,
-			  bh_trap_task ? (int)bh_trap_task->view.node : -1);
-	if (write(STDERR_FILENO, text, (size_t)length) < 0)
+static void __attribute__((noreturn)) end_crashed_node(void)
+{
+	const struct bh_boot *boot = crashed_node->boot;
+
+	boot->host_ops->halt(boot->host, 1, crash_text);
+}
+
+/*
+ * Neither a program's fault nor one that the kernel expected. In a kernel's own code it ends that
+ * node as a panic does, on the stack that it happened on; anywhere else it ends everything.
+ */
+static void report_crash(int signal, const siginfo_t *info, ucontext_t *context)
+{
+	greg_t *regs = context->uc_mcontext.gregs;
+	uint64_t ip = (uint64_t)regs[REG_RIP];
+
+	crashed_node = node_at(ip);
+	if (crashed_node) {
+		snprintf(crash_text, sizeof(crash_text),
+			 "%s in the kernel of node %u at image offset 0x%llx, for address %p",
+			 strsignal(signal), crashed_node->id,
+			 (unsigned long long)(ip - crashed_node->boot->ram_base), info->si_addr);
+		regs[REG_RSP] = ((regs[REG_RSP] - 128) & ~15ll) - 8;
+		regs[REG_RIP] = (greg_t)end_crashed_node;
+		return;
+	}
+	snprintf(crash_text, sizeof(crash_text),
+		 "backhop: %s in the simulator itself at 0x%llx (0x%llx in its file), for address "
+		 "%p; this is a fault of backhop: please report it\n",
+		 strsignal(signal), (unsigned long long)ip,
+		 (unsigned long long)(ip - (uint64_t)__executable_start), info->si_addr);
+	if (write(STDERR_FILENO, crash_text, strlen(crash_text)) < 0)
 		_exit(4);
-	/* The host ends the process at the same place, for a debugger or a core file. */
-	host_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&(uint64_t){~0ull}, 0, 8, 0, 0);
+	/* It happens again at the same place, without a handler: for a debugger or a core file. */
 	struct sigaction fatal = {.sa_handler = SIG_DFL};
 
 	sigaction(signal, &fatal, NULL);
-	raise(signal);
-	abort();
 }
 
 static void on_program_fault(struct bh_task *task, int signal, const siginfo_t *info,

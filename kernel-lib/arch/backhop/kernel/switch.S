@@ -77,11 +77,8 @@ SYM_FUNC_START(bh_ret_from_fork)
 	.cfi_offset r14, -48
 	.cfi_offset r15, -56
 	.if BH_PT_REGS_SIZE != 168
-	.error "the CFA expressions here have the size of struct pt_regs in it"
+	.error "the CFA expression above has the size of struct pt_regs in it"
 	.endif
-	/* pt_regs end 16 bytes below a multiple of 16; calls need the stack on one (SSE in the host). */
-	sub $8, %rsp
-	.cfi_escape 0x0f, 7, 0x77, 0xb0, 0x01, 0x06, 0x06, 0x23, 56
 	mov %rax, %rdi
 	call schedule_tail
 	test %rbx, %rbx
@@ -89,7 +86,7 @@ SYM_FUNC_START(bh_ret_from_fork)
 	mov %r12, %rdi
 	call *%rbx
 1:
-	lea 8(%rsp), %rdi
+	mov %rsp, %rdi
 	call bh_task_enter_user
 	ud2
 	.cfi_endproc

@@ -23,12 +23,12 @@ _backhop() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--seed | --node | --from | --to | --plant-fault) return ;;
+	--seed | --node | --from | --to | --plant-fault | --at | --serve) return ;;
 	esac
 	case ${COMP_WORDS[1]} in
 	run) words='--json --quiet --files --seed' pattern='yaml|yml' ;;
 	record) words='--output --json --quiet --files --seed' pattern='yaml|yml' ;;
-	replay) words='' pattern='bht' ;;
+	replay) words='--at --serve' pattern='bht' ;;
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;
 	events) words='--json --node --kind --from --to' pattern='bht' ;;

@@ -88,6 +88,9 @@ static void mix_mapping(struct digest *digest, const char *line)
 	if (sscanf(line, "%lx-%lx %4s %lx %*s %lu", &start, &end, access, &offset, &inode) != 5 ||
 	    !is_ours(digest->replay, start) || access[0] != 'r')
 		return;
+	/* The simulator's own, which may lie among the programs' addresses. */
+	if (strstr(line, "[heap]"))
+		return;
 	/* Text and constants that can't be written are what their files are. */
 	if (inode && access[1] != 'w')
 		return;

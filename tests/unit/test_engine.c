@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The replay engine on a real recorded run: random walks of k moves forward and k back restore
+ * every register and the state digest, across instructions, ticks, events and nodes; breakpoints,
+ * watchpoints, threads and the ends of history.
+ *
+ * test_engine [TRACE [SEED [WALKS]]]; without a trace it records examples/blackhole.yaml with
+ * $BACKHOP, and is skipped if there is no such program. Kernel images are $BUILD/kernel-VERSION.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "replayer/engine.h"
+
+#define MOVES_MAX 12
+
+static int test_number, failures;
+static unsigned int seed;
+static struct bh_replay *replay;
+static uint64_t last_event;
+
+static void check(int is_ok, const char *what)
+{
+	test_number++;
+	failures += !is_ok;
+	printf("%s %d - %s\n", is_ok ? "ok" : "not ok", test_number, what);
+	fflush(stdout);
+}
+
+static void must(struct bh_error *error)
+{
+	if (error) {
+		printf("Bail out! %s\n", error->message);
+		exit(1);
+	}
+}
+
+static uint64_t choose(uint64_t limit)
+{
+	return ((uint64_t)rand_r(&seed) << 31 | (uint64_t)rand_r(&seed)) % limit;
+}
+
+static double now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int compare_double(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return a < b ? -1 : a > b;
+}
+
+/* --- figures --- */
+
+struct figures {
+	const char *name;
+	double values[8192];
+	size_t count;
+};
+
+static struct figures reverse_steps = {.name = "reverse step"};
+static struct figures forward_steps = {.name = "forward step"};
+static struct figures goto_times = {.name = "goto a random event"};
+static struct figures stop_times = {.name = "continue to the next breakpoint"};
+static struct figures back_times = {.name = "reverse-continue to a breakpoint"};
+static struct figures digest_times = {.name = "state digest"};
+
+static void add_figure(struct figures *figures, double start_us)
+{
+	if (figures->count < sizeof(figures->values) / sizeof(*figures->values))
+		figures->values[figures->count++] = now_us() - start_us;
+}
+
+static void print_figures(struct figures *figures)
+{
+	if (!figures->count)
+		return;
+	qsort(figures->values, figures->count, sizeof(double), compare_double);
+	printf("# %s: median %.0f us, p99 %.0f us, max %.0f us of %zu\n", figures->name,
+	       figures->values[figures->count / 2], figures->values[figures->count * 99 / 100],
+	       figures->values[figures->count - 1], figures->count);
+}
+
+/* --- states --- */
+
+struct state {
+	struct bh_position position;
+	struct user_regs_struct registers;
+	struct user_fpregs_struct fp;
+	uint64_t digest, thread, vtime_ns;
+};
+
+static void take_state(struct state *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->position = bh_replay_position(replay);
+	must(bh_replay_registers(replay, 0, &state->registers));
+	state->registers.orig_rax = 0;
+	must(bh_replay_fp_registers(replay, &state->fp));
+	double start_us = now_us();
+	must(bh_replay_state_digest(replay, &state->digest));
+	add_figure(&digest_times, start_us);
+	state->thread = bh_replay_thread(replay);
+	state->vtime_ns = bh_replay_vtime_ns(replay);
+}
+
+static void print_state(const char *what, const struct state *state)
+{
+	printf("# %s: (%lu,%lu,%lu) pc %llx sp %llx thread %lx vtime %lu digest %016lx\n", what,
+	       state->position.event, state->position.tick, state->position.instruction,
+	       state->registers.rip, state->registers.rsp, state->thread, state->vtime_ns,
+	       state->digest);
+}
+
+static int same_state(const struct state *expected, const char *what)
+{
+	struct state now;
+
+	take_state(&now);
+	if (!memcmp(&now.position, &expected->position, sizeof(now.position)) &&
+	    !memcmp(&now.registers, &expected->registers, sizeof(now.registers)) &&
+	    !memcmp(&now.fp.xmm_space, &expected->fp.xmm_space, sizeof(now.fp.xmm_space)) &&
+	    now.digest == expected->digest && now.thread == expected->thread &&
+	    now.vtime_ns == expected->vtime_ns)
+		return 1;
+	printf("# %s leads to another state\n", what);
+	print_state("expected", expected);
+	print_state("found", &now);
+	const unsigned long long *a = (void *)&expected->registers, *b = (void *)&now.registers;
+	for (size_t i = 0; i < sizeof(now.registers) / sizeof(*a); i++) {
+		if (a[i] != b[i])
+			printf("# register %zu: %llx and %llx\n", i, a[i], b[i]);
+	}
+	return 0;
+}
+
+static void seek_to(struct bh_position position)
+{
+	struct bh_stop stop;
+
+	must(bh_replay_seek(replay, position, &stop));
+	if (stop.reason == BH_STOP_DIVERGED)
+		printf("# diverged: %s\n", bh_replay_divergence(replay));
+}
+
+/* A random place: the beginning of an event, or some ticks and instructions into one. */
+static void seek_somewhere(void)
+{
+	struct bh_position position = {1 + choose(last_event), 0, 0};
+	double start_us = now_us();
+
+	seek_to(position);
+	add_figure(&goto_times, start_us);
+	if (choose(3)) {
+		position.tick = choose(40);
+		position.instruction = choose(12);
+		seek_to(position);
+	}
+}
+
+/* --- walks --- */
+
+/* One move forward; returns 0 for a step, which can be taken back by a step. */
+static int move_forward(int *is_end_ret)
+{
+	struct bh_position position = bh_replay_position(replay);
+	struct bh_stop stop = {0};
+
+	*is_end_ret = 0;
+	switch (choose(8)) {
+	case 0: /* some ticks on, or the next event */
+		position.tick += 1 + choose(30);
+		position.instruction = choose(4);
+		seek_to(position);
+		break;
+	case 1:
+		position.event += 1 + choose(5);
+		position.tick = position.instruction = 0;
+		seek_to(position);
+		break;
+	default: {
+		double start_us = now_us();
+		must(bh_replay_step(replay, 0, BH_FORWARD, &stop));
+		add_figure(&forward_steps, start_us);
+		*is_end_ret = stop.reason != BH_STOP_STEP;
+		return 0;
+	}
+	}
+	*is_end_ret = bh_replay_position(replay).event >= last_event;
+	return 1;
+}
+
+static int walk(void)
+{
+	static struct state states[MOVES_MAX + 1];
+	int kinds[MOVES_MAX];
+	size_t count = 0, wanted = 1 + choose(MOVES_MAX - 1);
+	struct bh_stop stop;
+	int is_end = 0;
+
+	seek_somewhere();
+	take_state(&states[0]);
+	while (count < wanted && !is_end && states[count].position.event < last_event) {
+		kinds[count] = move_forward(&is_end);
+		take_state(&states[++count]);
+	}
+	while (count-- > 0) {
+		double start_us = now_us();
+		/* A step that changed the thread is not undone by a step of the new one. */
+		if (kinds[count] || states[count].thread != states[count + 1].thread) {
+			seek_to(states[count].position);
+		} else {
+			must(bh_replay_step(replay, 0, BH_BACKWARD, &stop));
+			add_figure(&reverse_steps, start_us);
+		}
+		if (!same_state(&states[count], kinds[count] ? "seeking back" : "stepping back"))
+			return 0;
+	}
+	return 1;
+}
+
+static void test_walks(unsigned int walks)
+{
+	unsigned int done = 0, start_seed;
+
+	do {
+		start_seed = seed;
+	} while (walk() && ++done < walks);
+	if (done < walks)
+		printf("# walk %u failed; repeat with seed %u\n", done, start_seed);
+	check(done == walks, "random walks: k moves forward and k back restore registers and digest");
+}
+
+/* --- breakpoints --- */
+
+static int only_event_multiple_of_3(void *arg, struct bh_replay *at)
+{
+	(*(int *)arg)++;
+	return bh_replay_position(at).event % 3 == 0;
+}
+
+/* The address of a function that is entered somewhere near here, or 0. */
+static uint64_t some_function(void)
+{
+	struct bh_position position;
+	struct user_regs_struct registers;
+
+	for (int tries = 0; tries < 50; tries++) {
+		position = (struct bh_position){1 + choose(last_event), 1 + choose(20), 0};
+		seek_to(position);
+		if (memcmp(&position, &(struct bh_position[1]){bh_replay_position(replay)}[0],
+			   sizeof(position)) != 0)
+			continue;
+		must(bh_replay_registers(replay, 0, &registers));
+		return registers.rip - 5;
+	}
+	return 0;
+}
+
+#define HITS_MAX 6
+
+static int test_breakpoint(uint64_t address, bh_replay_condition condition, int *asked)
+{
+	static struct state hits[HITS_MAX];
+	size_t count = 0;
+	struct bh_stop stop;
+	int is_ok = 1;
+
+	must(bh_replay_breakpoint_insert(replay, address, condition, asked));
+	seek_to((struct bh_position){1 + choose(last_event), 0, 0});
+	for (;;) {
+		double start_us = now_us();
+		must(bh_replay_continue(replay, BH_FORWARD, &stop));
+		if (stop.reason != BH_STOP_BREAKPOINT)
+			break;
+		add_figure(&stop_times, start_us);
+		take_state(&hits[count]);
+		if (hits[count].registers.rip != address) {
+			print_state("stopped elsewhere", &hits[count]);
+			is_ok = 0;
+		}
+		if (++count == HITS_MAX)
+			break;
+	}
+	/* At the last hit, that one isn't met again; at the end of history it is. */
+	if (count && stop.reason == BH_STOP_BREAKPOINT)
+		count--;
+	while (count-- > 0 && is_ok) {
+		double start_us = now_us();
+		must(bh_replay_continue(replay, BH_BACKWARD, &stop));
+		add_figure(&back_times, start_us);
+		is_ok = stop.reason == BH_STOP_BREAKPOINT && stop.address == address &&
+			same_state(&hits[count], "reverse-continue");
+		if (stop.reason != BH_STOP_BREAKPOINT)
+			printf("# reverse-continue stopped for reason %d\n", (int)stop.reason);
+	}
+	bh_replay_breakpoint_remove(replay, address);
+	return is_ok;
+}
+
+static void test_breakpoints(void)
+{
+	int is_ok = 1, is_ok_conditional = 1, asked = 0;
+
+	for (int i = 0; i < 12 && is_ok && is_ok_conditional; i++) {
+		uint64_t address = some_function();
+		if (!address)
+			continue;
+		is_ok = test_breakpoint(address + 5 * choose(2), NULL, NULL);
+		is_ok_conditional =
+			test_breakpoint(address, only_event_multiple_of_3, &asked);
+	}
+	check(is_ok, "breakpoints: reverse-continue meets the same hits in the other order");
+	check(is_ok_conditional && asked, "breakpoints with a condition likewise");
+}
+
+/* --- watchpoints --- */
+
+static void test_watchpoints(void)
+{
+	int is_ok = 1, tested = 0;
+
+	for (int i = 0; i < 10 && is_ok; i++) {
+		struct bh_stop stop;
+		struct user_regs_struct registers;
+		uint64_t before, after;
+		struct state behind;
+		seek_to((struct bh_position){1 + choose(last_event), 1 + choose(10), 0});
+		must(bh_replay_registers(replay, 0, &registers));
+		uint64_t address = (registers.rsp - 8) & ~7ull;
+		if (bh_replay_watch_insert(replay, address, 8, BH_WATCH_WRITE))
+			break;
+		must(bh_replay_continue(replay, BH_FORWARD, &stop));
+		if (stop.reason == BH_STOP_WATCHPOINT) {
+			tested++;
+			take_state(&behind);
+			bh_replay_read(replay, address, &after, 8);
+			must(bh_replay_continue(replay, BH_BACKWARD, &stop));
+			is_ok = stop.reason == BH_STOP_WATCHPOINT && stop.address == address;
+			bh_replay_read(replay, address, &before, 8);
+			must(bh_replay_step(replay, 0, BH_FORWARD, &stop));
+			is_ok = is_ok && same_state(&behind, "a step over the watched write");
+			if (!is_ok)
+				printf("# watch %lx: %lx, then %lx, reason %d\n", address, before,
+				       after, (int)stop.reason);
+		}
+		bh_replay_watch_remove(replay, address, 8, BH_WATCH_WRITE);
+	}
+	check(is_ok && tested, "a watchpoint is met again backwards, before its write");
+}
+
+/* --- threads and images --- */
+
+static void test_threads(void)
+{
+	const struct bh_replay_thread *threads;
+	const struct bh_replay_image *images;
+	struct user_regs_struct registers;
+	size_t count, image_count, readable = 0, running = 0;
+
+	seek_to((struct bh_position){last_event, 0, 0});
+	must(bh_replay_threads(replay, &threads, &count));
+	for (size_t i = 0; i < count; i++) {
+		struct bh_error *error = bh_replay_registers(replay, threads[i].id, &registers);
+		uint8_t byte;
+		if (!error && bh_replay_read(replay, registers.rip, &byte, 1) == 1)
+			readable++;
+		else
+			printf("# thread %s (%lx): pc %llx\n", threads[i].name, threads[i].id,
+			       error ? 0 : registers.rip);
+		bh_error_free(error);
+		running += threads[i].is_running != 0;
+		if (i < 12)
+			printf("# thread %lx %s pc %llx%s\n", threads[i].id, threads[i].name,
+			       registers.rip, threads[i].is_running ? " has the CPU" : "");
+	}
+	check(count > 3 && readable == count && running == 1,
+	      "every thread has registers, and one has the CPU");
+	must(bh_replay_images(replay, &images, &image_count));
+	size_t kernels = 0;
+	for (size_t i = 0; i < image_count; i++) {
+		uint8_t magic[4];
+		kernels += images[i].is_kernel &&
+			   bh_replay_read(replay, images[i].base, magic, 4) == 4 &&
+			   !memcmp(magic, "\177ELF", 4) && images[i].dynamic && images[i].build_id;
+	}
+	check(kernels == bh_trace_node_count(bh_replay_trace(replay)),
+	      "every node has a kernel image");
+}
+
+static void test_thread_steps(void)
+{
+	int is_ok = 1;
+
+	for (int i = 0; i < 12 && is_ok; i++) {
+		const struct bh_replay_thread *threads;
+		struct bh_stop stop;
+		struct state before;
+		size_t count;
+		seek_to((struct bh_position){last_event / 2 + choose(last_event / 2), choose(10), 0});
+		must(bh_replay_threads(replay, &threads, &count));
+		uint64_t thread = threads[choose(count)].id;
+		double start_us = now_us();
+		must(bh_replay_step(replay, thread, BH_FORWARD, &stop));
+		if (stop.reason == BH_STOP_END)
+			continue;
+		is_ok = stop.reason == BH_STOP_STEP && stop.thread == thread;
+		take_state(&before);
+		must(bh_replay_step(replay, thread, BH_FORWARD, &stop));
+		if (stop.reason == BH_STOP_END)
+			continue;
+		is_ok = is_ok && stop.thread == thread;
+		must(bh_replay_step(replay, thread, BH_BACKWARD, &stop));
+		is_ok = is_ok && stop.thread == thread &&
+			same_state(&before, "a step of a thread and back");
+		printf("# thread %lx stepped in %.0f ms\n", thread, (now_us() - start_us) / 1e3);
+	}
+	check(is_ok, "a thread is stepped to where it has the CPU again");
+}
+
+static void test_ends(void)
+{
+	struct bh_stop stop;
+
+	must(bh_replay_continue(replay, BH_BACKWARD, &stop));
+	check(stop.reason == BH_STOP_BEGIN && bh_replay_position(replay).event == 1,
+	      "backwards history has a beginning");
+	must(bh_replay_step(replay, 0, BH_BACKWARD, &stop));
+	check(stop.reason == BH_STOP_BEGIN, "and nothing before it");
+	double start_us = now_us();
+	must(bh_replay_continue(replay, BH_FORWARD, &stop));
+	check(stop.reason == BH_STOP_END && bh_replay_position(replay).event == last_event,
+	      "forwards it has an end");
+	printf("# from beginning to end: %.0f ms\n", (now_us() - start_us) / 1e3);
+}
+
+/* --- start --- */
+
+static struct bh_error *find_kernel(void *arg, const char *version, char **path_ret)
+{
+	const char *build = getenv("BUILD");
+
+	(void)arg;
+	if (asprintf(path_ret, "%s/kernel-%s/image", build ? build : "build", version) < 0)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	return NULL;
+}
+
+static const char *record_trace(void)
+{
+	const char *program = getenv("BACKHOP"), *source = getenv("SOURCE");
+	char command[8192];
+
+	if (!program)
+		program = "build/backhop";
+	if (access(program, X_OK)) {
+		printf("1..0 # SKIP there is no %s to record a run with\n", program);
+		exit(77);
+	}
+	mkdir("engine-run", 0777);
+	snprintf(command, sizeof(command),
+		 "'%s' record --quiet --files engine-run -o engine-run/trace.bht "
+		 "'%s/examples/blackhole.yaml'",
+		 program, source ? source : ".");
+	int status = system(command);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1) {
+		printf("Bail out! %s failed\n", command);
+		exit(1);
+	}
+	return "engine-run/trace.bht";
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = argc > 1 ? argv[1] : record_trace();
+	unsigned int walks = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 0) : 200;
+	struct bh_trace *trace;
+	int status;
+
+	seed = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 0) : (unsigned int)time(NULL);
+	printf("# seed %u\n", seed);
+	must(bh_trace_open(path, &trace));
+	last_event = bh_trace_event_count(trace);
+	double start_us = now_us();
+	must(bh_replay_create(trace, find_kernel, NULL, &replay));
+	printf("# started in %.0f ms, %lu events\n", (now_us() - start_us) / 1e3, last_event);
+	check(bh_replay_position(replay).event == 1, "the replay stands at event 1");
+	test_ends();
+	test_walks(walks);
+	test_breakpoints();
+	test_watchpoints();
+	test_threads();
+	test_thread_steps();
+	print_figures(&forward_steps);
+	print_figures(&reverse_steps);
+	print_figures(&goto_times);
+	print_figures(&stop_times);
+	print_figures(&back_times);
+	print_figures(&digest_times);
+	bh_replay_destroy(replay);
+	check(waitpid(-1, &status, __WALL) == -1 && errno == ECHILD, "no process is left");
+	bh_trace_close(trace);
+	printf("1..%d\n", test_number);
+	return failures != 0;
+}

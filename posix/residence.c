@@ -113,6 +113,22 @@ void bh_residence_leave(struct bh_mm *mm)
 
 /* --- fork --- */
 
+/* Is the page at address as the file has it? Data that was relocated and then protected is not. */
+static int is_as_in_file(const struct bh_region *region, uint64_t address)
+{
+	uint64_t offset = region->offset + (address - region->start);
+
+	return region->file && offset + BH_PAGE_SIZE <= region->file->size &&
+	       !memcmp((const void *)address, region->file->data + offset, BH_PAGE_SIZE);
+}
+
+static void copy_page(const struct bh_region *region, uint64_t address, uint64_t to, int exists)
+{
+	if (exists && !is_as_in_file(region, address))
+		memcpy((void *)(to + (address - region->start)), (const void *)address,
+		       BH_PAGE_SIZE);
+}
+
 /* Copies the pages that exist; the others read as zero, or as the file has them, in the copy too. */
 static int copy_pages(const struct bh_region *region, uint64_t to)
 {
@@ -136,10 +152,7 @@ static int copy_pages(const struct bh_region *region, uint64_t to)
 		if (mincore((void *)address, length, exists))
 			return -errno;
 		for (uint64_t page = 0; page < length / BH_PAGE_SIZE; page++)
-			if (exists[page] & 1)
-				memcpy((void *)(to + (address - region->start) +
-						page * BH_PAGE_SIZE),
-				       (void *)(address + page * BH_PAGE_SIZE), BH_PAGE_SIZE);
+			copy_page(region, address + page * BH_PAGE_SIZE, to, exists[page] & 1);
 		address += length;
 	}
 	return 0;
@@ -163,9 +176,7 @@ static int copy_region(const struct bh_mm *child, const struct bh_region *region
 	if (!(region->prot & PROT_READ) &&
 	    mprotect((void *)region->start, length, region->prot | PROT_READ))
 		return -errno;
-	/* A program's text is copied too: some of its instructions are ours (cpuid_sites.c). */
-	if (!region->file || region->prot & (PROT_WRITE | PROT_EXEC))
-		ret = copy_pages(region, to);
+	ret = copy_pages(region, to);
 	if (!(region->prot & PROT_READ) && mprotect((void *)region->start, length, region->prot))
 		return -errno;
 	if (!ret && mprotect((void *)to, length, region->prot))

@@ -98,7 +98,6 @@ static const char *const refused_calls[LAST_CALL + 1] = {
 	[SYS_pkey_mprotect] = "pkey_mprotect",
 	[SYS_pkey_alloc] = "pkey_alloc",
 	[SYS_pkey_free] = "pkey_free",
-	[SYS_rseq] = "rseq",
 	[425] = "io_uring_setup",
 	[426] = "io_uring_enter",
 	[427] = "io_uring_register",
@@ -116,7 +115,6 @@ static int is_known(uint64_t nr)
 	return nr <= LAST_CALL && (nr < FIRST_GAP || nr > LAST_GAP);
 }
 
-/* The kernel hears of it too: with a number it doesn't have it does only the way back. */
 static void finish(struct bh_task *task, struct pt_regs *regs, long result)
 {
 	regs->ax = (uint64_t)result;
@@ -145,6 +143,11 @@ void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs)
 	let_time_pass(task);
 	if (!is_known(nr)) {
 		bh_posix_node_log(task->node, "system call %lld refused: ENOSYS", (long long)nr);
+		finish(task, regs, -ENOSYS);
+		return;
+	}
+	/* Every C library tries it, none needs it: not worth a line. */
+	if (nr == SYS_rseq) {
 		finish(task, regs, -ENOSYS);
 		return;
 	}

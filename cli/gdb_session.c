@@ -33,24 +33,31 @@ struct place {
 	struct sockaddr_un address;
 };
 
+static void fill_place(struct place *place_ret, const char *folder)
+{
+	memset(place_ret, 0, sizeof(*place_ret));
+	snprintf(place_ret->folder, sizeof(place_ret->folder), "%.63s", folder);
+	place_ret->address.sun_family = AF_UNIX;
+	snprintf(place_ret->address.sun_path, sizeof(place_ret->address.sun_path), "%s/gdb",
+		 place_ret->folder);
+}
+
 static struct bh_error *make_place(struct place *place_ret)
 {
 	const char *top = getenv("TMPDIR");
+	char folder[sizeof(place_ret->folder)];
 
 	/* A socket's path is at most 107 bytes, so a long TMPDIR can't be used. */
 	if (!top || top[0] != '/' || strlen(top) > 32)
 		top = "/tmp";
-	snprintf(place_ret->folder, sizeof(place_ret->folder), "%s/backhop-XXXXXX", top);
-	if (!mkdtemp(place_ret->folder))
+	snprintf(folder, sizeof(folder), "%s/backhop-XXXXXX", top);
+	if (!mkdtemp(folder))
 		return bh_error_new(
 			BH_ERR_MACHINE,
 			"no folder for the connection to gdb can be made in %s: %s; set "
 			"TMPDIR to one that can be written",
 			top, strerror(errno));
-	memset(&place_ret->address, 0, sizeof(place_ret->address));
-	place_ret->address.sun_family = AF_UNIX;
-	snprintf(place_ret->address.sun_path, sizeof(place_ret->address.sun_path), "%s/gdb",
-		 place_ret->folder);
+	fill_place(place_ret, folder);
 	return NULL;
 }
 
@@ -76,47 +83,48 @@ static struct bh_error *listen_at(const struct place *place, int *socket_ret)
 }
 
 /* The socket is made last: until then the replayed process, a fork of this one, exists already and
- * must not inherit it. */
-static struct bh_error *start_server(const struct bh_gdb_session *session,
-				     const struct place *place, struct bh_replay **replay_ret,
-				     int *listener_ret)
+ * must not inherit it; nor is there anything to remove if this process is ended meanwhile. */
+static struct bh_error *start_server(const struct bh_gdb_session *session, struct place *place_ret,
+				     struct bh_replay **replay_ret, int *listener_ret)
 {
 	BH_TRY(bh_replay_create(session->trace, bh_find_kernel, NULL, replay_ret));
-	return listen_at(place, listener_ret);
+	BH_TRY(make_place(place_ret));
+	return listen_at(place_ret, listener_ret);
 }
 
-/* The parent reads a code, 0 for success, and a message. */
-static void tell_parent(int pipe, const struct bh_error *error)
+/* The parent reads a code, 0 for success, and a text that ends in NUL: the folder, or what is
+ * wrong. The replayed process holds the pipe too, so its end tells nothing. */
+static void tell_parent(int pipe, const struct bh_error *error, const struct place *place)
 {
 	unsigned char code = error ? (unsigned char)error->code : 0;
+	const char *text = error ? error->message : place->folder;
 
-	if (write(pipe, &code, 1) == 1 && error &&
-	    write(pipe, error->message, strlen(error->message)) < 0)
+	if (write(pipe, &code, 1) != 1 || write(pipe, text, strlen(text) + 1) < 0)
 		_exit(1);
 	close(pipe);
 }
 
-static void run_server(const struct bh_gdb_session *session, const struct place *place, int pipe)
-	__attribute__((noreturn));
+static void run_server(const struct bh_gdb_session *session, int pipe) __attribute__((noreturn));
 
-static void run_server(const struct bh_gdb_session *session, const struct place *place, int pipe)
+static void run_server(const struct bh_gdb_session *session, int pipe)
 {
 	char executable[4096] = "";
 	struct bh_replay *replay = NULL;
 	struct bh_error *error;
+	struct place place;
 	int listener = -1, connection;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() == 1)
 		_exit(1);
 	setsid(); /* Ctrl-C at the terminal is for gdb, which then asks us to stop */
-	error = start_server(session, place, &replay, &listener);
-	tell_parent(pipe, error);
+	error = start_server(session, &place, &replay, &listener);
+	tell_parent(pipe, error, &place);
 	if (error)
 		_exit(1);
 	connection = accept(listener, NULL, NULL);
 	close(listener);
-	remove_place(place);
+	remove_place(&place);
 	if (readlink("/proc/self/exe", executable, sizeof(executable) - 1) < 0)
 		executable[0] = '\0';
 	if (connection >= 0)
@@ -128,25 +136,28 @@ static void run_server(const struct bh_gdb_session *session, const struct place 
 }
 
 /* What the server says when it is ready, or can't be. */
-static struct bh_error *hear_server(int pipe)
+static struct bh_error *hear_server(int pipe, struct place *place_ret)
 {
 	char text[2048];
 	size_t length = 0;
 	ssize_t count;
 
-	while (length < sizeof(text) - 1) {
-		count = read(pipe, text + length, sizeof(text) - 1 - length);
+	while (length < sizeof(text) && (length < 2 || text[length - 1])) {
+		count = read(pipe, text + length, sizeof(text) - length);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)
 			break;
 		length += (size_t)count;
 	}
-	text[length] = '\0';
-	if (length == 0)
+	if (length < 2)
 		return bh_error_new(BH_ERR_INTERNAL,
 				    "the replay ended before it could be connected to gdb");
-	return text[0] ? bh_error_new((enum bh_error_code)text[0], "%s", text + 1) : NULL;
+	text[length < sizeof(text) ? length : sizeof(text) - 1] = '\0';
+	if (text[0])
+		return bh_error_new((enum bh_error_code)text[0], "%s", text + 1);
+	fill_place(place_ret, text + 1);
+	return NULL;
 }
 
 /* It ends by itself when the connection does; if not, it is ended. The kernel ends what it traces
@@ -200,32 +211,30 @@ static void run_gdb(const struct bh_gdb_session *session, const struct place *pl
 	_exit(127);
 }
 
-/* A handler can know gdb by no other way. */
-static volatile pid_t signalled_gdb;
+/* A handler can know whom to end by no other way: the server while it starts, then gdb. */
+static volatile pid_t signalled;
 
 static void pass_on(int number)
 {
-	if (signalled_gdb > 0)
-		kill(signalled_gdb, number);
+	if (signalled > 0)
+		kill(signalled, number);
 }
 
-/* Ctrl-C and Ctrl-\ at the terminal are gdb's; being told to end, we end gdb first. */
-static void handle_signals(void)
+static void end_at_once(int number)
 {
-	struct sigaction action = {.sa_handler = pass_on};
+	if (signalled > 0)
+		kill(signalled, SIGKILL);
+}
 
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
+static void handle_signals(void (*terminal)(int), void (*others)(int))
+{
+	struct sigaction action = {.sa_handler = terminal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGQUIT, &action, NULL);
+	action.sa_handler = others;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-}
-
-static void restore_signals(void)
-{
-	signal(SIGINT, SIG_DFL);
-	signal(SIGQUIT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
 }
 
 static struct bh_error *watch_gdb(const struct bh_gdb_session *session, const struct place *place,
@@ -234,57 +243,67 @@ static struct bh_error *watch_gdb(const struct bh_gdb_session *session, const st
 	int status;
 	pid_t gdb;
 
-	handle_signals();
+	/* Ctrl-C at the terminal is gdb's; being told to end, we end gdb first. */
+	handle_signals(SIG_IGN, SIG_IGN);
 	gdb = fork();
 	if (gdb == 0) {
-		restore_signals();
+		handle_signals(SIG_DFL, SIG_DFL);
 		run_gdb(session, place);
 	}
-	if (gdb < 0) {
-		restore_signals();
+	if (gdb < 0)
 		return bh_error_new(BH_ERR_MACHINE, "gdb can't be started: %s", strerror(errno));
-	}
-	signalled_gdb = gdb;
+	signalled = gdb;
+	handle_signals(SIG_IGN, pass_on);
 	while (waitpid(gdb, &status, 0) < 0 && errno == EINTR)
 		;
-	signalled_gdb = 0;
-	restore_signals();
+	handle_signals(SIG_IGN, SIG_IGN);
 	*status_ret = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	return NULL;
 }
 
-struct bh_error *bh_gdb_session_run(const struct bh_gdb_session *session, int *status_ret)
+static pid_t fork_server(const struct bh_gdb_session *session, int *pipe_ret)
 {
-	struct place place;
-	struct bh_error *error;
 	int ready[2];
 	pid_t server;
 
-	BH_TRY(make_place(&place));
-	if (pipe(ready)) {
-		remove_place(&place);
-		return bh_error_new(BH_ERR_MACHINE, "no pipe can be made: %s", strerror(errno));
-	}
+	if (pipe(ready))
+		return -1;
 	fflush(NULL);
 	server = fork();
 	if (server == 0) {
 		close(ready[0]);
-		run_server(session, &place, ready[1]);
+		run_server(session, ready[1]);
 	}
 	close(ready[1]);
 	if (server < 0)
-		error = bh_error_new(BH_ERR_MACHINE, "no process can be made: %s", strerror(errno));
-	else
-		error = hear_server(ready[0]);
-	close(ready[0]);
+		close(ready[0]);
+	*pipe_ret = ready[0];
+	return server;
+}
+
+struct bh_error *bh_gdb_session_run(const struct bh_gdb_session *session, int *status_ret)
+{
+	struct place place = {.folder = ""};
+	struct bh_error *error;
+	pid_t server;
+	int pipe;
+
+	server = fork_server(session, &pipe);
+	if (server < 0)
+		return bh_error_new(BH_ERR_MACHINE, "no process can be made: %s", strerror(errno));
+	signalled = server;
+	handle_signals(end_at_once, end_at_once);
+	error = hear_server(pipe, &place);
+	close(pipe);
 	if (!error)
 		error = watch_gdb(session, &place, status_ret);
-	if (server > 0) {
+	if (place.folder[0]) {
 		/* gdb may have ended without connecting: then the server still waits for it. */
 		if (access(place.address.sun_path, F_OK) == 0)
 			kill(server, SIGKILL);
-		end_server(server);
+		remove_place(&place);
 	}
-	remove_place(&place);
+	end_server(server);
+	handle_signals(SIG_DFL, SIG_DFL);
 	return error;
 }

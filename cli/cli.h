@@ -36,7 +36,7 @@ extern const struct bh_command bh_command_run, bh_command_record, bh_command_ver
 
 /* An option without a value sets *flag to 1, one with a value stores it in *value. */
 struct bh_option {
-	const char *name;   /* "seed" for --seed N and --seed=N */
+	const char *name; /* "seed" for --seed N and --seed=N */
 	int *flag;
 	const char **value;
 };

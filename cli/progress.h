@@ -10,7 +10,7 @@
 
 struct bh_progress {
 	int is_shown;
-	uint64_t stop_ns;          /* virtual time at which the run ends */
+	uint64_t stop_ns; /* virtual time at which the run ends */
 	unsigned int calls;
 	uint64_t last_host_ns, last_event;
 };

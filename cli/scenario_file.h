@@ -6,7 +6,7 @@
 #include "simulator/scenario.h"
 
 struct bh_scenario_file {
-	char *text;    /* the bytes of the file: an input of the run */
+	char *text; /* the bytes of the file: an input of the run */
 	size_t length;
 	struct bh_scenario *scenario;
 };

@@ -13,13 +13,14 @@
 struct bh_summary {
 	const struct bh_scenario *scenario;
 	const struct bh_sim_result *result;
-	double wall_s;           /* host seconds of the whole command so far */
-	const char *trace;       /* path of the trace, or NULL */
-	int is_reproducible;     /* leave out what differs between recordings of the same run:
-				  * wall_s, boot_s, trace (for the trace itself) */
+	double wall_s;	     /* host seconds of the whole command so far */
+	const char *trace;   /* path of the trace, or NULL */
+	int is_reproducible; /* leave out what differs between recordings of the same run:
+			      * wall_s, boot_s, trace (for the trace itself) */
 };
 
-/* The object of DESIGN.md section 8, without a newline; the caller frees it. NULL: out of memory. */
+/* The object of DESIGN.md section 8, without a newline; the caller frees it. NULL: out of memory.
+ */
 char *bh_summary_json(const struct bh_summary *summary);
 /* The same for a person, a few lines; failures last. */
 void bh_summary_print(const struct bh_summary *summary, FILE *stream);

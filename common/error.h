@@ -8,10 +8,10 @@
 
 enum bh_error_code {
 	BH_ERR_USAGE = 1, /* wrong command line: exit status 2 */
-	BH_ERR_INPUT,     /* bad scenario, trace or program: exit status 2 */
+	BH_ERR_INPUT,	  /* bad scenario, trace or program: exit status 2 */
 	BH_ERR_DIVERGED,  /* a replay differs from its recording: exit status 3 */
-	BH_ERR_MACHINE,   /* the machine lacks something, which is named: exit status 4 */
-	BH_ERR_NOMEM,     /* out of memory: exit status 4 */
+	BH_ERR_MACHINE,	  /* the machine lacks something, which is named: exit status 4 */
+	BH_ERR_NOMEM,	  /* out of memory: exit status 4 */
 	BH_ERR_INTERNAL,  /* a fault of ours: exit status 4 */
 };
 

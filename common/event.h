@@ -12,17 +12,17 @@
 /* Values are part of the trace format (traces/FORMAT.md): append only. */
 enum bh_event_kind {
 	BH_EVENT_BOOT = 1, /* a node's kernel is entered for the first time */
-	BH_EVENT_TIMER,    /* a node's clock event device fires */
-	BH_EVENT_RX,       /* a frame arrives at a device; cause: the TX */
-	BH_EVENT_TX,       /* a node puts a frame on a link; happens inside the event that caused it */
-	BH_EVENT_LOST,     /* the frame of the TX or RX `cause` is gone; value: bh_loss_reason */
-	BH_EVENT_SPAWN,    /* a program is started; value: its number in the scenario's order */
-	BH_EVENT_EXEC,     /* a task executed a program; value: pid, hash: of the path and argv */
-	BH_EVENT_EXIT,     /* a process ended; value: pid << 32 | wait status */
-	BH_EVENT_OUTPUT,   /* a process wrote to stdout or stderr; value: pid << 32 | fd, hash: bytes */
-	BH_EVENT_CONSOLE,  /* the kernel printed; hash: of the text */
-	BH_EVENT_HALT,     /* a node halted or panicked; value: 1 for a panic */
-	BH_EVENT_STOP,     /* the run ends: always the last event */
+	BH_EVENT_TIMER,	   /* a node's clock event device fires */
+	BH_EVENT_RX,	   /* a frame arrives at a device; cause: the TX */
+	BH_EVENT_TX,	/* a node puts a frame on a link; happens inside the event that caused it */
+	BH_EVENT_LOST,	/* the frame of the TX or RX `cause` is gone; value: bh_loss_reason */
+	BH_EVENT_SPAWN, /* a program is started; value: its number in the scenario's order */
+	BH_EVENT_EXEC,	/* a task executed a program; value: pid, hash: of the path and argv */
+	BH_EVENT_EXIT,	/* a process ended; value: pid << 32 | wait status */
+	BH_EVENT_OUTPUT,  /* a process wrote to fd 1 or 2; value: pid << 32 | fd, hash: bytes */
+	BH_EVENT_CONSOLE, /* the kernel printed; hash: of the text */
+	BH_EVENT_HALT,	  /* a node halted or panicked; value: 1 for a panic */
+	BH_EVENT_STOP,	  /* the run ends: always the last event */
 	BH_EVENT_KIND_COUNT,
 };
 
@@ -39,17 +39,17 @@ enum bh_loss_reason {
 #define BH_NO_DEVICE UINT32_MAX
 
 struct bh_event {
-	uint64_t event;    /* sequence number, from 1 */
+	uint64_t event;	   /* sequence number, from 1 */
 	uint64_t vtime_ns; /* virtual time since the start of the run */
-	uint64_t cause;    /* the event that scheduled or contained this one; 0: the scenario */
+	uint64_t cause;	   /* the event that scheduled or contained this one; 0: the scenario */
 	uint64_t packet;   /* packet id: the number of the packet's first TX event; 0: no packet */
-	uint64_t value;    /* by kind, see above; else 0 */
-	uint64_t hash;     /* XXH3-64 of the frame, output or text; else 0 */
-	uint32_t node;     /* node id, or BH_NO_NODE */
+	uint64_t value;	   /* by kind, see above; else 0 */
+	uint64_t hash;	   /* XXH3-64 of the frame, output or text; else 0 */
+	uint32_t node;	   /* node id, or BH_NO_NODE */
 	uint32_t device;   /* device index on the node for RX, TX, LOST; else BH_NO_DEVICE */
-	uint32_t hop;      /* how many links the packet has crossed: 0 for its first TX */
+	uint32_t hop;	   /* how many links the packet has crossed: 0 for its first TX */
 	uint32_t length;   /* bytes of the frame, output or text; else 0 */
-	uint8_t kind;      /* enum bh_event_kind */
+	uint8_t kind;	   /* enum bh_event_kind */
 };
 
 /* "loss", "queue", …; NULL for a number that is no reason. */

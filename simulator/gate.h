@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 struct bh_gate {
-	volatile uint64_t event;      /* number of the newest event */
-	volatile uint64_t tick;       /* function entries since it; set to 0 by each event */
-	volatile uint64_t vtime_ns;   /* virtual time now */
-	volatile uint64_t packet;     /* packet of the newest event, 0 if none */
-	volatile uint64_t node;       /* id of the node that has the CPU, BH_NO_NODE: the simulator */
+	volatile uint64_t event;    /* number of the newest event */
+	volatile uint64_t tick;	    /* function entries since it; set to 0 by each event */
+	volatile uint64_t vtime_ns; /* virtual time now */
+	volatile uint64_t packet;   /* packet of the newest event, 0 if none */
+	volatile uint64_t node;	    /* id of the node that has the CPU, BH_NO_NODE: the simulator */
 	volatile uint64_t stop_event; /* trap when the event of this number begins; 0: never */
 	volatile uint64_t stop_tick;  /* trap when tick reaches this; 0: never */
 	volatile uint64_t digest;     /* rolling digest after the newest event */

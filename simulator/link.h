@@ -13,21 +13,21 @@
 #include "simulator/rng.h"
 
 /* The largest frame: 65535 bytes of payload, an Ethernet header, stacked VLAN tags. */
-#define BH_FRAME_LENGTH_MAX 65600u
+#define BH_FRAME_LENGTH_MAX  65600u
 #define BH_FRAME_CLASS_COUNT 3u
 
 struct bh_frame {
-	struct bh_frame *next;  /* behind it on the same direction, or in the pool */
-	uint64_t start_ns;      /* its first bit goes on the wire */
-	uint64_t arrival_ns;    /* its last bit arrives */
-	uint64_t sequence;      /* of scheduling, for the event queue */
-	uint64_t cause;         /* its TX event */
-	uint64_t packet;        /* packet id */
-	uint64_t hash;          /* of data */
-	uint32_t hop;           /* links crossed when it arrives */
-	uint32_t length;        /* bytes */
+	struct bh_frame *next; /* behind it on the same direction, or in the pool */
+	uint64_t start_ns;     /* its first bit goes on the wire */
+	uint64_t arrival_ns;   /* its last bit arrives */
+	uint64_t sequence;     /* of scheduling, for the event queue */
+	uint64_t cause;	       /* its TX event */
+	uint64_t packet;       /* packet id */
+	uint64_t hash;	       /* of data */
+	uint32_t hop;	       /* links crossed when it arrives */
+	uint32_t length;       /* bytes */
 	uint8_t size_class;
-	uint8_t is_lost;        /* keeps the wire busy, but never arrives */
+	uint8_t is_lost; /* keeps the wire busy, but never arrives */
 	unsigned char data[];
 };
 
@@ -45,7 +45,7 @@ void bh_frame_release(struct bh_frame_pool *pool, struct bh_frame *frame);
 /* One direction. Set the first group, zero the rest, call bh_rng_init(). */
 struct bh_link_direction {
 	uint64_t delay_ns;
-	uint64_t rate_bps;     /* 0: infinitely fast */
+	uint64_t rate_bps; /* 0: infinitely fast */
 	uint64_t loss_ppb;
 	uint64_t queue_frames;
 	struct bh_rng rng;
@@ -54,8 +54,8 @@ struct bh_link_direction {
 	struct bh_frame *first_alive;  /* the first of them that will arrive */
 	struct bh_frame *waiting;      /* the first that hadn't begun when last looked at */
 	uint64_t waiting_count;
-	uint64_t busy_until_ns;        /* the wire is taken until then, … */
-	uint64_t busy_remainder;       /* … plus this / rate_bps ns */
+	uint64_t busy_until_ns;	 /* the wire is taken until then, … */
+	uint64_t busy_remainder; /* … plus this / rate_bps ns */
 };
 
 /*

@@ -16,7 +16,7 @@ struct bh_name_table {
 	struct bh_name_entry {
 		const char *name;
 		size_t number;
-	} *entries;
+	} * entries;
 	size_t capacity, count;
 };
 

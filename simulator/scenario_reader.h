@@ -17,9 +17,9 @@
 struct bh_scenario_reader {
 	const char *filename;
 	struct bh_scenario *scenario;
-	struct bh_name_table nodes;      /* name -> id */
-	struct bh_name_table endpoints;  /* "node:device" -> number of the link */
-	size_t copied_bytes;             /* bounds what aliases can multiply */
+	struct bh_name_table nodes;	/* name -> id */
+	struct bh_name_table endpoints; /* "node:device" -> number of the link */
+	size_t copied_bytes;		/* bounds what aliases can multiply */
 	/* topology.defaults */
 	const char *default_kernel, *default_command_line;
 	uint64_t default_ram_bytes;

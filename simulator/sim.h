@@ -21,7 +21,8 @@ struct bh_sim_observer {
 	/* An event begins; the digest in bh_gate already includes it. */
 	void (*event)(void *arg, const struct bh_event *event);
 	/* The frame of a TX event, before it goes on the wire (valid during the call). The observer
-	 * of a test may change bytes (a planted fault); then the hash in the event is of the result. */
+	 * of a test may change bytes (a planted fault); then the hash in the event is of the
+	 * result. */
 	void (*frame)(void *arg, const struct bh_event *event, void *data, size_t length);
 	/* Bytes for files-<node>/<path>, appended ("var/log/kern.log", "var/log/3/stdout"). */
 	void (*output)(void *arg, uint32_t node, const char *path, const void *data, size_t length);
@@ -41,28 +42,28 @@ struct bh_sim_config {
 
 struct bh_process_result {
 	uint32_t node;
-	int pid;            /* 0: never started */
-	char *path;         /* argv[0] */
-	char *command;      /* argv joined by blanks */
+	int pid;       /* 0: never started */
+	char *path;    /* argv[0] */
+	char *command; /* argv joined by blanks */
 	int ended;
-	int exit_status;    /* valid if ended and signal == 0 */
-	int signal;         /* 0: not killed by one */
+	int exit_status; /* valid if ended and signal == 0 */
+	int signal;	 /* 0: not killed by one */
 	uint64_t start_ns, end_ns;
 };
 
 struct bh_failure {
-	char *what;         /* "exit", "setup", "panic", "bug", "missing program", … */
-	uint32_t node;      /* or BH_NO_NODE */
+	char *what;    /* "exit", "setup", "panic", "bug", "missing program", … */
+	uint32_t node; /* or BH_NO_NODE */
 	uint64_t vtime_ns;
-	uint64_t event;     /* the event to go to */
-	char *detail;       /* one sentence */
+	uint64_t event; /* the event to go to */
+	char *detail;	/* one sentence */
 };
 
 struct bh_sim_result {
 	uint64_t events, frames, virtual_ns, digest;
 	uint64_t *node_digests; /* one per node: the events of that node only */
-	int is_interrupted;     /* observer.between ended the run */
-	double boot_s;          /* host seconds until all nodes idled once; for print only */
+	int is_interrupted;	/* observer.between ended the run */
+	double boot_s;		/* host seconds until all nodes idled once; for print only */
 	struct bh_process_result *processes;
 	size_t process_count;
 	struct bh_failure *failures; /* none: the run passed */

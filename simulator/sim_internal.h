@@ -23,15 +23,15 @@ enum bh_sim_process_state {
 	BH_SIM_PROCESS_WAITING,
 	BH_SIM_PROCESS_STARTING, /* spawned, the kernel hasn't answered yet */
 	BH_SIM_PROCESS_RUNNING,
-	BH_SIM_PROCESS_ENDED,    /* also: could not be started */
+	BH_SIM_PROCESS_ENDED, /* also: could not be started */
 };
 
 struct bh_sim_process {
 	const struct bh_process *scenario;
 	struct bh_process_result *result;
-	size_t number;           /* in the scenario's order over all nodes: value of SPAWN */
+	size_t number; /* in the scenario's order over all nodes: value of SPAWN */
 	enum bh_sim_process_state state;
-	char **environment;      /* the default one and the scenario's; NULL-terminated */
+	char **environment; /* the default one and the scenario's; NULL-terminated */
 	uint64_t spawn_event;
 };
 
@@ -50,17 +50,17 @@ struct bh_sim_node {
 	struct bh_sim_wire *wires[BH_MAX_DEVICES]; /* by device */
 	unsigned int device_count;
 	struct bh_frame *received_first, *received_last; /* for frame_receive() */
-	struct bh_frame *received_current;               /* the one it gave last */
+	struct bh_frame *received_current;		 /* the one it gave last */
 
 	size_t timer_slot;
 	uint64_t timer_ns, timer_sequence, timer_cause;
-	int timer_is_changed;    /* since the node was entered */
+	int timer_is_changed; /* since the node was entered */
 
 	size_t program_slot;
 	struct bh_sim_process *processes; /* setup lines first */
 	size_t process_count, setup_count, setup_done;
-	struct bh_sim_process *spawning;  /* for spawn_next() */
-	uint64_t program_cause;           /* of the start that is scheduled */
+	struct bh_sim_process *spawning; /* for spawn_next() */
+	uint64_t program_cause;		 /* of the start that is scheduled */
 
 	char log_line[BH_LOG_LINE_MAX + 1]; /* of the kernel log, not ended yet */
 	unsigned int log_length;
@@ -75,19 +75,19 @@ struct bh_sim {
 	struct bh_posix *posix;
 	struct bh_sim_node *nodes;
 	size_t node_count;
-	struct bh_sim_wire *wires;  /* 2 for each link of the scenario */
+	struct bh_sim_wire *wires; /* 2 for each link of the scenario */
 	struct bh_sim_process *processes;
 	struct bh_image **images;
 	char **image_versions;
 	size_t image_count;
 
 	uint64_t now_ns;
-	uint64_t sequence;          /* of scheduling */
-	uint64_t handling;          /* the event of the queue that is being handled */
-	uint64_t still_events;      /* handled since the clock last moved */
-	size_t unfinished;          /* programs (no setup lines) that haven't ended */
-	int is_over;                /* nothing more to wait for */
-	struct bh_error *error;     /* the run can't go on */
+	uint64_t sequence;	/* of scheduling */
+	uint64_t handling;	/* the event of the queue that is being handled */
+	uint64_t still_events;	/* handled since the clock last moved */
+	size_t unfinished;	/* programs (no setup lines) that haven't ended */
+	int is_over;		/* nothing more to wait for */
+	struct bh_error *error; /* the run can't go on */
 };
 
 /* --- sim_event.c --- */
@@ -131,6 +131,5 @@ void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno);
 void bh_sim_programs_lost(struct bh_sim_node *node);
 /* The run is over: what should have happened and hasn't? */
 void bh_sim_processes_check(struct bh_sim *sim, uint64_t stop_event);
-
 
 #endif

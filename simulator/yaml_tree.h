@@ -24,8 +24,8 @@ enum bh_yaml_kind {
 struct bh_yaml_node {
 	enum bh_yaml_kind kind;
 	unsigned int line, column; /* from 1 */
-	char *text;                /* scalar: its value, without NUL inside */
-	int is_null;               /* scalar: nothing, ~ or null without quotes */
+	char *text;		   /* scalar: its value, without NUL inside */
+	int is_null;		   /* scalar: nothing, ~ or null without quotes */
 	/* Sequence: the items. Mapping: key, value, key, value …; keys are scalars, none twice. */
 	struct bh_yaml_node **children;
 	size_t child_count, child_capacity;

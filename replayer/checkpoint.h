@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pool of checkpoints: copies that stand still, in the order of their positions. Their number is
- * bounded; when there are too many, the one goes whose loss costs least: dense around the place
+ * The pool of checkpoints: copies that stand still, in the order of their positions. Their number
+ * is bounded; when there are too many, the one goes whose loss costs least: dense around the place
  * where the user is, thinned exponentially with distance. The first one never goes. Called by
  * timeline.c.
  */

@@ -59,8 +59,8 @@ struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *a
 	}
 	if (!error && wait.kind == BH_WAIT_EXITING && space->explain_exit)
 		error = space->explain_exit(space->explain_arg, copy);
-	if (!error && (wait.kind != BH_WAIT_TRAP ||
-		       bh_copy_pc(copy) != (uintptr_t)bh_gate_trap + 1))
+	if (!error &&
+	    (wait.kind != BH_WAIT_TRAP || bh_copy_pc(copy) != (uintptr_t)bh_gate_trap + 1))
 		error = bh_error_new(BH_ERR_INPUT,
 				     "the replay ended before its first event (stop %d, signal %d, "
 				     "pc %#llx)",

@@ -6,7 +6,8 @@
  *
  * How instructions are counted: one executed under the trap flag is one, with these rules, so that
  * the count is the same however a position is reached:
- *  - the NOP at a function entry of a kernel image begins the next tick: instruction 0 is behind it;
+ *  - the NOP at a function entry of a kernel image begins the next tick: instruction 0 is behind
+ * it;
  *  - a string instruction with a rep prefix is one instruction, all its turns together;
  *  - an instruction that raises a signal (a system call of a program, a fault with a fix-up, rdtsc)
  *    is one, and ends at the first instruction of the handler; sigreturn is one, and ends where the
@@ -36,10 +37,10 @@ struct bh_copy;
 
 /* What all copies have in common; must outlive them. */
 struct bh_space {
-	void (*after_fork)(void);        /* run in each new copy; may be NULL */
-	struct bh_tick_region *regions;  /* ascending by base; fixed before counting begins */
+	void (*after_fork)(void);	/* run in each new copy; may be NULL */
+	struct bh_tick_region *regions; /* ascending by base; fixed before counting begins */
 	size_t region_count;
-	int (*poll)(void *arg);          /* asked during long runs; non-zero: stop. May be NULL */
+	int (*poll)(void *arg); /* asked during long runs; non-zero: stop. May be NULL */
 	void *poll_arg;
 	/* See struct bh_timeline_config. */
 	struct bh_error *(*explain_exit)(void *arg, struct bh_copy *copy);
@@ -47,28 +48,28 @@ struct bh_space {
 };
 
 enum bh_end_kind {
-	BH_END_STEP,     /* one instruction was executed */
-	BH_END_EVENT,    /* the event in limits began: exact */
-	BH_END_TICK,     /* the tick in limits began: exact */
-	BH_END_PLANTED,  /* at a planted address, not yet executed */
-	BH_END_WATCH,    /* a debug register fired; the instruction is done */
-	BH_END_GATE,     /* bh_gate_trap() called for another reason (the rerun diverged) */
-	BH_END_EXITING,  /* the process is about to end; it can be looked at, not moved */
-	BH_END_POLL,     /* poll asked to stop and no event began for seconds: position unknown */
+	BH_END_STEP,	/* one instruction was executed */
+	BH_END_EVENT,	/* the event in limits began: exact */
+	BH_END_TICK,	/* the tick in limits began: exact */
+	BH_END_PLANTED, /* at a planted address, not yet executed */
+	BH_END_WATCH,	/* a debug register fired; the instruction is done */
+	BH_END_GATE,	/* bh_gate_trap() called for another reason (the rerun diverged) */
+	BH_END_EXITING, /* the process is about to end; it can be looked at, not moved */
+	BH_END_POLL,	/* poll asked to stop and no event began for seconds: position unknown */
 };
 
 struct bh_end {
 	enum bh_end_kind kind;
 	unsigned int watch_hits; /* bits of the debug registers that fired */
-	int signal;              /* EXITING: the fatal one, or 0 */
-	int is_interrupted;      /* poll asked to stop; with EVENT: at an earlier one than asked for */
-	uint64_t ticks;          /* EVENT, while counting: ticks of the event before */
+	int signal;		 /* EXITING: the fatal one, or 0 */
+	int is_interrupted; /* poll asked to stop; with EVENT: at an earlier one than asked for */
+	uint64_t ticks;	    /* EVENT, while counting: ticks of the event before */
 };
 
 struct bh_limits {
-	uint64_t stop_event;     /* 0: none */
-	uint64_t stop_tick;      /* 0: none; needs counting */
-	int skip_planted;        /* start by executing the instruction here, planted or not */
+	uint64_t stop_event; /* 0: none */
+	uint64_t stop_tick;  /* 0: none; needs counting */
+	int skip_planted;    /* start by executing the instruction here, planted or not */
 	const uint64_t *watch_addresses; /* four; may be NULL when watch_dr7 is 0 */
 	uint64_t watch_dr7;
 };
@@ -77,13 +78,13 @@ struct bh_copy {
 	const struct bh_space *space;
 	struct bh_tracee *tracee;
 	struct bh_position position;
-	int is_exact;            /* position.instruction is known */
-	int is_counting;         /* ticks are counted */
-	uint64_t cost_ns;        /* host time from the beginning to here: only to choose checkpoints */
+	int is_exact;	  /* position.instruction is known */
+	int is_counting;  /* ticks are counted */
+	uint64_t cost_ns; /* host time from the beginning to here: only to choose checkpoints */
 	struct bh_planted *planted; /* ascending by address */
 	size_t planted_count;
 	uint64_t written_stop_event; /* what bh_gate.stop_event holds */
-	int is_over;             /* EXITING was reported */
+	int is_over;		     /* EXITING was reported */
 };
 
 /* Forks the first copy, which calls run(arg), and brings it to the beginning of event 1. */

@@ -9,8 +9,8 @@
 #include "replayer/instruction.h"
 #include "simulator/gate.h"
 
-#define TRAP_FLAG   0x100ull
-#define POLL_MS     100
+#define TRAP_FLAG 0x100ull
+#define POLL_MS	  100
 /* How long an interrupted run may take to reach its next event before it is held anyway. */
 #define PATIENCE_MS 3000
 
@@ -325,8 +325,7 @@ static void settle(struct bh_copy *copy, const struct bh_limits *limits, const s
 	case BH_END_WATCH:
 	case BH_END_EXITING:
 		copy->position.event = read_word(copy, &bh_gate.event);
-		copy->position.tick =
-			copy->is_counting ? read_word(copy, &bh_tick_state.count) : 0;
+		copy->position.tick = copy->is_counting ? read_word(copy, &bh_tick_state.count) : 0;
 		copy->position.instruction = 0;
 		copy->is_exact = 0;
 		break;
@@ -365,7 +364,8 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 	struct bh_end end = {0};
 	int is_done = 0;
 
-	/* The next instruction begins an event that nobody may have asked for: stop there anyway. */
+	/* The next instruction begins an event that nobody may have asked for: stop there anyway.
+	 */
 	if (copy->is_exact && bh_copy_is_at_gate(copy))
 		return bh_copy_step(copy, limits, end_ret);
 	BH_TRY(set_stop_event(copy, limits->stop_event));
@@ -374,7 +374,8 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 		if (!copy->is_exact)
 			state.count = read_word(copy, &bh_tick_state.count);
 		if (bh_tracee_write(copy->tracee, (uintptr_t)&bh_tick_state, &state, sizeof(state)))
-			return bh_error_new(BH_ERR_INTERNAL, "cannot write to the replayed process");
+			return bh_error_new(BH_ERR_INTERNAL,
+					    "cannot write to the replayed process");
 	}
 	BH_TRY(bh_tracee_watch(copy->tracee, limits->watch_addresses, limits->watch_dr7));
 	if (limits->skip_planted)

@@ -126,7 +126,8 @@ static struct bh_error *find_stack(struct bh_replay *replay)
 	if (maps)
 		fclose(maps);
 	if (!replay->stack_high)
-		return bh_error_new(BH_ERR_MACHINE, "cannot read /proc/self/maps; is /proc mounted?");
+		return bh_error_new(BH_ERR_MACHINE,
+				    "cannot read /proc/self/maps; is /proc mounted?");
 	return NULL;
 }
 
@@ -176,7 +177,8 @@ static struct bh_error *start(struct bh_replay *replay)
 	long result = 0;
 
 	if (!timeline.last_event)
-		return bh_error_new(BH_ERR_INPUT, "the trace has no events: there is nothing to replay");
+		return bh_error_new(BH_ERR_INPUT,
+				    "the trace has no events: there is nothing to replay");
 	BH_TRY(find_stack(replay));
 	BH_TRY(bh_rerun_create(&rerun, &replay->rerun));
 	BH_TRY(bh_engine_open_kernels(replay));
@@ -186,8 +188,7 @@ static struct bh_error *start(struct bh_replay *replay)
 	struct bh_tracee *tracee = bh_timeline_copy(replay->timeline)->tracee;
 	BH_TRY(bh_tracee_call(tracee, describe_nodes, (long)replay, &result));
 	size_t size = replay->node_count * sizeof(*replay->nodes);
-	if (result ||
-	    bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size)
+	if (result || bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size)
 		return bh_error_new(BH_ERR_INTERNAL, "the replay's nodes can't be read");
 	return bh_engine_place_kernels(replay);
 }

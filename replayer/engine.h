@@ -32,38 +32,38 @@ struct bh_position {
 enum bh_direction { BH_FORWARD, BH_BACKWARD };
 
 enum bh_stop_reason {
-	BH_STOP_STEP,       /* one instruction done */
+	BH_STOP_STEP,	    /* one instruction done */
 	BH_STOP_BREAKPOINT, /* at a breakpoint whose condition holds; pc is its address */
 	BH_STOP_WATCHPOINT, /* address is in stop.address; backwards: before the write */
-	BH_STOP_GOTO,       /* a seek arrived */
-	BH_STOP_BEGIN,      /* start of the recorded history */
-	BH_STOP_END,        /* end of the recorded history */
-	BH_STOP_SIGNAL,     /* the replayed process got a fatal signal: stop.signal */
+	BH_STOP_GOTO,	    /* a seek arrived */
+	BH_STOP_BEGIN,	    /* start of the recorded history */
+	BH_STOP_END,	    /* end of the recorded history */
+	BH_STOP_SIGNAL,	    /* the replayed process got a fatal signal: stop.signal */
 	BH_STOP_INTERRUPT,  /* the caller's poll function asked to stop */
 	BH_STOP_DIVERGED,   /* the replay differs from the trace: bh_replay_divergence() */
 };
 
 struct bh_stop {
 	enum bh_stop_reason reason;
-	uint64_t thread;    /* thread that has the CPU */
-	uint64_t address;   /* breakpoint or watched address */
+	uint64_t thread;  /* thread that has the CPU */
+	uint64_t address; /* breakpoint or watched address */
 	int signal;
 };
 
 struct bh_replay_thread {
-	uint64_t id;        /* 1, or (node + 1) << 24 | pid + 1: stable over the whole trace */
-	uint32_t node;      /* BH_NO_NODE for thread 1 */
+	uint64_t id;   /* 1, or (node + 1) << 24 | pid + 1: stable over the whole trace */
+	uint32_t node; /* BH_NO_NODE for thread 1 */
 	int pid;
-	char name[64];      /* "r1/ping-3" style: node name, slash, comm, '-', pid */
-	int is_running;     /* has the CPU now */
+	char name[64];	/* "r1/ping-3" style: node name, slash, comm, '-', pid */
+	int is_running; /* has the CPU now */
 };
 
 struct bh_replay_image {
 	uint32_t node;
-	uint64_t base, size;         /* mapped addresses */
-	uint64_t dynamic;            /* l_ld for the library list */
-	const char *path;            /* kernel image, or program/library file */
-	const char *build_id;        /* hex, or NULL */
+	uint64_t base, size;  /* mapped addresses */
+	uint64_t dynamic;     /* l_ld for the library list */
+	const char *path;     /* kernel image, or program/library file */
+	const char *build_id; /* hex, or NULL */
 	int is_kernel;
 };
 
@@ -80,7 +80,7 @@ void bh_replay_set_poll(struct bh_replay *replay, int (*poll)(void *arg), void *
 
 struct bh_position bh_replay_position(const struct bh_replay *replay);
 uint64_t bh_replay_vtime_ns(const struct bh_replay *replay);
-uint32_t bh_replay_node(const struct bh_replay *replay);   /* node that has the CPU */
+uint32_t bh_replay_node(const struct bh_replay *replay); /* node that has the CPU */
 uint64_t bh_replay_packet(const struct bh_replay *replay);
 uint64_t bh_replay_thread(const struct bh_replay *replay); /* thread that has the CPU */
 /* Hash of the registers and all node and program memory: equal at equal positions. */
@@ -99,7 +99,8 @@ struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction 
 
 /* A condition is asked at each hit; non-zero: stop. It may read registers and memory. */
 typedef int (*bh_replay_condition)(void *arg, struct bh_replay *replay);
-/* Planted at address only, so only in that node's image. Same address twice: replaces the condition. */
+/* Planted at address only, so only in that node's image. Same address twice: replaces the
+ * condition. */
 struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t address,
 					     bh_replay_condition condition, void *arg);
 void bh_replay_breakpoint_remove(struct bh_replay *replay, uint64_t address);

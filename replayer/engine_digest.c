@@ -17,15 +17,15 @@
 #include "posix/posix.h"
 #include "replayer/engine_internal.h"
 
-#define PAGE        4096ull
+#define PAGE	    4096ull
 #define CHUNK_PAGES 256ull
-#define PRESENT     (3ull << 62) /* in memory or swapped out */
+#define PRESENT	    (3ull << 62) /* in memory or swapped out */
 
 struct digest {
 	struct bh_replay *replay;
 	int pagemap;
 	uint64_t hash;
-	uint8_t *bytes;    /* CHUNK_PAGES pages */
+	uint8_t *bytes; /* CHUNK_PAGES pages */
 };
 
 static void mix(struct digest *digest, const void *bytes, size_t length)

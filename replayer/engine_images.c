@@ -143,9 +143,10 @@ struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 				node->kernel = &replay->kernels[k];
 		}
 		if (!node->kernel)
-			return bh_error_new(BH_ERR_INPUT,
-					    "the trace doesn't name the kernel image of node %s (%s)",
-					    node->name, path);
+			return bh_error_new(
+				BH_ERR_INPUT,
+				"the trace doesn't name the kernel image of node %s (%s)",
+				node->name, path);
 		BH_TRY(bh_timeline_add_region(replay->timeline, node->facts.base,
 					      node->kernel->text));
 		if (!i)
@@ -154,7 +155,8 @@ struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 	return NULL;
 }
 
-void bh_engine_stub_range(const struct bh_replay_node *node, uint64_t *start_ret, uint64_t *size_ret)
+void bh_engine_stub_range(const struct bh_replay_node *node, uint64_t *start_ret,
+			  uint64_t *size_ret)
 {
 	*start_ret = node->facts.base - (uint64_t)STUB_DISTANCE;
 	*size_ret = bh_tick_text_stub_size(bh_tick_text_entry_count(node->kernel->text));

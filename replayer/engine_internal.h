@@ -24,7 +24,7 @@ struct bh_replay_kernel {
 /* What the tracee tells of a node at its first stop (engine.c); addresses in the tracee. */
 struct bh_node_facts {
 	uint64_t base;
-	uint64_t boot;        /* struct bh_boot */
+	uint64_t boot;	      /* struct bh_boot */
 	uint64_t saved_stack; /* the word that holds the idle task's stack pointer */
 	uint64_t image_path;
 };
@@ -35,7 +35,7 @@ struct bh_replay_node {
 	const char *name;
 	struct bh_task_layout layout; /* once has_layout; the kernel fills it while it boots */
 	int has_layout;
-	uint64_t layout_move;         /* when has_layout was last looked for */
+	uint64_t layout_move; /* when has_layout was last looked for */
 };
 
 struct bh_breakpoint {
@@ -48,16 +48,16 @@ struct bh_watch {
 	uint64_t address;
 	size_t length;
 	enum bh_watch_kind kind;
-	uint8_t former[32];   /* for READ: to tell a read from a write */
+	uint8_t former[32]; /* for READ: to tell a read from a write */
 };
 
 #define BH_WATCHES_MAX 4
 
 struct bh_thread_list {
 	struct bh_replay_thread *threads;
-	uint64_t *tasks;      /* their task_structs; 0 for thread 1 */
+	uint64_t *tasks; /* their task_structs; 0 for thread 1 */
 	size_t count, capacity;
-	uint64_t move;        /* valid for this one */
+	uint64_t move; /* valid for this one */
 };
 
 struct bh_replay {
@@ -74,7 +74,7 @@ struct bh_replay {
 	uint8_t former_cpus[128];
 	int is_pinned;
 
-	uint64_t move;        /* changes with every movement; what is cached is valid for one */
+	uint64_t move; /* changes with every movement; what is cached is valid for one */
 	struct bh_gate gate;
 	uint64_t gate_move;
 	struct bh_thread_list list;
@@ -109,12 +109,14 @@ void bh_engine_close_kernels(struct bh_replay *replay);
 /* Matches nodes and kernels once the facts are known, and tells the timeline of them. */
 struct bh_error *bh_engine_place_kernels(struct bh_replay *replay);
 /* Address beside node's memory at which its tick stubs lie, and how many bytes; for the digest. */
-void bh_engine_stub_range(const struct bh_replay_node *node, uint64_t *start_ret, uint64_t *size_ret);
+void bh_engine_stub_range(const struct bh_replay_node *node, uint64_t *start_ret,
+			  uint64_t *size_ret);
 
 /* --- engine_threads.c --- */
 
 /* The node's layout, or NULL if its kernel hasn't got that far. */
-const struct bh_task_layout *bh_engine_layout(struct bh_replay *replay, struct bh_replay_node *node);
+const struct bh_task_layout *bh_engine_layout(struct bh_replay *replay,
+					      struct bh_replay_node *node);
 uint64_t bh_engine_running_thread(struct bh_replay *replay);
 /* A thread's task_struct, or 0. */
 uint64_t bh_engine_task(struct bh_replay *replay, uint64_t thread);

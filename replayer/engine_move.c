@@ -214,9 +214,9 @@ struct quest {
 	struct bh_replay *replay;
 	struct watch_plan plan;
 	enum bh_direction direction;
-	uint64_t thread;      /* looked for; 0: only breakpoints and watchpoints */
-	int had_cpu;          /* by the words, at the last look */
-	int is_switch;        /* the last accepted hit is one of the thread's */
+	uint64_t thread; /* looked for; 0: only breakpoints and watchpoints */
+	int had_cpu;	 /* by the words, at the last look */
+	int is_switch;	 /* the last accepted hit is one of the thread's */
 };
 
 static void begin_quest(void *arg)
@@ -268,8 +268,8 @@ static int accept_hit(void *arg, unsigned int watch_hits)
 		if (!is_breakpoint(replay, at, pc))
 			return 0;
 		const struct bh_breakpoint *breakpoint = &replay->breakpoints[at];
-		is_accepted = !breakpoint->condition ||
-			      breakpoint->condition(breakpoint->arg, replay);
+		is_accepted =
+			!breakpoint->condition || breakpoint->condition(breakpoint->arg, replay);
 		if (is_accepted)
 			quest->is_switch = 0;
 		return is_accepted;

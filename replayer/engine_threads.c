@@ -32,8 +32,8 @@ const struct bh_task_layout *bh_engine_layout(struct bh_replay *replay, struct b
 	if (node->has_layout && node->layout_move == replay->move)
 		return &node->layout;
 	/* A move may have led to before the kernel filled it in. */
-	pointer = bh_engine_u64(replay, node->facts.boot +
-						offsetof(struct bh_boot, image_ops.task_layout));
+	pointer = bh_engine_u64(replay,
+				node->facts.boot + offsetof(struct bh_boot, image_ops.task_layout));
 	node->has_layout = pointer && bh_engine_read(replay, pointer, &node->layout,
 						     sizeof(node->layout)) == sizeof(node->layout);
 	node->layout_move = replay->move;
@@ -55,8 +55,8 @@ static int has_stack_pointer(struct bh_replay *replay, const struct bh_task_layo
 
 /* --- the list --- */
 
-static struct bh_error *add_thread(struct bh_thread_list *list, const struct bh_replay_thread *thread,
-				   uint64_t task)
+static struct bh_error *add_thread(struct bh_thread_list *list,
+				   const struct bh_replay_thread *thread, uint64_t task)
 {
 	if (list->count == list->capacity) {
 		size_t capacity = list->capacity ? 2 * list->capacity : 64;
@@ -252,8 +252,7 @@ uint64_t bh_engine_running_thread(struct bh_replay *replay)
 static struct bh_error *saved_registers(struct bh_replay *replay, uint64_t sp,
 					struct user_regs_struct *registers_ret)
 {
-	const struct user_regs_struct *live =
-		bh_copy_registers(bh_timeline_copy(replay->timeline));
+	const struct user_regs_struct *live = bh_copy_registers(bh_timeline_copy(replay->timeline));
 	uint64_t words[SAVED_WORDS];
 
 	if (bh_engine_read(replay, sp, words, sizeof(words)) != sizeof(words))
@@ -284,8 +283,8 @@ static struct bh_error *saved_stack(struct bh_replay *replay, uint64_t thread, u
 
 	if (thread == SIMULATOR_THREAD) {
 		struct bh_replay_node *node = bh_engine_node(replay, (running >> 24) - 1);
-		*sp_ret = node ? bh_engine_u64(replay, node->facts.boot +
-							      offsetof(struct bh_boot, host_sp))
+		*sp_ret = node ? bh_engine_u64(replay,
+					       node->facts.boot + offsetof(struct bh_boot, host_sp))
 			       : 0;
 		return NULL;
 	}

@@ -4,9 +4,9 @@
 
 static int is_string_operation(uint8_t opcode)
 {
-	return (opcode >= 0x6c && opcode <= 0x6f) ||  /* ins, outs */
-	       (opcode >= 0xa4 && opcode <= 0xa7) ||  /* movs, cmps */
-	       (opcode >= 0xaa && opcode <= 0xaf);    /* stos, lods, scas */
+	return (opcode >= 0x6c && opcode <= 0x6f) || /* ins, outs */
+	       (opcode >= 0xa4 && opcode <= 0xa7) || /* movs, cmps */
+	       (opcode >= 0xaa && opcode <= 0xaf);   /* stos, lods, scas */
 }
 
 static int is_legacy_prefix(uint8_t byte)

@@ -11,8 +11,8 @@
 
 enum bh_instruction_kind {
 	BH_INSTRUCTION_PLAIN,
-	BH_INSTRUCTION_SYSCALL,    /* leaves the flags, with the trap flag, in r11 */
-	BH_INSTRUCTION_PUSHF,      /* leaves them on the stack */
+	BH_INSTRUCTION_SYSCALL,	   /* leaves the flags, with the trap flag, in r11 */
+	BH_INSTRUCTION_PUSHF,	   /* leaves them on the stack */
 	BH_INSTRUCTION_REP_STRING, /* traps after every turn */
 };
 

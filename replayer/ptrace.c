@@ -19,7 +19,7 @@
 
 #define SCRATCH_BYTES 65536
 /* TF and RF: debugging, not part of the program's state. */
-#define DEBUG_FLAGS   0x10100ull
+#define DEBUG_FLAGS 0x10100ull
 
 struct bh_tracee {
 	pid_t pid;
@@ -67,14 +67,15 @@ struct bh_error *bh_tracee_pin(void *former_ret, size_t size)
 	return NULL;
 }
 
-static void __attribute__((noreturn)) child_main(const int *pipe_ends, void (*run)(void *arg),
-						  void *arg)
+static void __attribute__((noreturn))
+child_main(const int *pipe_ends, void (*run)(void *arg), void *arg)
 {
 	sigset_t none;
 	char byte;
 
 	close(pipe_ends[1]);
-	/* Nothing comes, and the end of the pipe too soon, when the tracer died before it held us. */
+	/* Nothing comes, and the end of the pipe too soon, when the tracer died before it held us.
+	 */
 	if (read(pipe_ends[0], &byte, 1) != 1)
 		_exit(127);
 	close(pipe_ends[0]);
@@ -156,7 +157,8 @@ struct bh_error *bh_tracee_resume(struct bh_tracee *tracee, int is_step, int sig
 	return NULL;
 }
 
-/* waitpid() with a time-out: SIGCHLD is blocked so that it can't be missed between the two looks. */
+/* waitpid() with a time-out: SIGCHLD is blocked so that it can't be missed between the two looks.
+ */
 static pid_t wait_some_time(pid_t pid, int *status_ret, int timeout_ms)
 {
 	struct timespec limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
@@ -250,8 +252,7 @@ void bh_tracee_interrupt(struct bh_tracee *tracee)
 struct user_regs_struct *bh_tracee_registers(struct bh_tracee *tracee)
 {
 	if (!tracee->has_registers) {
-		if (tracee->is_gone ||
-		    ptrace(PTRACE_GETREGS, tracee->pid, 0, &tracee->registers))
+		if (tracee->is_gone || ptrace(PTRACE_GETREGS, tracee->pid, 0, &tracee->registers))
 			memset(&tracee->registers, 0, sizeof(tracee->registers));
 		/* Left over when a step ends in a signal. */
 		tracee->registers.eflags &= ~DEBUG_FLAGS;
@@ -331,8 +332,8 @@ int bh_tracee_poke(struct bh_tracee *tracee, uint64_t address, uint8_t byte)
 
 static int poke_debug(struct bh_tracee *tracee, unsigned int number, uint64_t value)
 {
-	return ptrace(PTRACE_POKEUSER, tracee->pid,
-		      (long)offsetof(struct user, u_debugreg[number]), (long)value)
+	return ptrace(PTRACE_POKEUSER, tracee->pid, (long)offsetof(struct user, u_debugreg[number]),
+		      (long)value)
 		       ? -1
 		       : 0;
 }

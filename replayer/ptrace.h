@@ -18,21 +18,21 @@
 struct bh_tracee;
 
 enum bh_wait_kind {
-	BH_WAIT_TRAP,    /* SIGTRAP: a step, an int3 or a debug register */
-	BH_WAIT_SIGNAL,  /* another signal is about to be delivered: wait.signal */
+	BH_WAIT_TRAP,	 /* SIGTRAP: a step, an int3 or a debug register */
+	BH_WAIT_SIGNAL,	 /* another signal is about to be delivered: wait.signal */
 	BH_WAIT_EXITING, /* the process is about to end: memory and registers still readable */
-	BH_WAIT_GONE,    /* it has ended */
+	BH_WAIT_GONE,	 /* it has ended */
 	BH_WAIT_TIMEOUT, /* still running */
-	BH_WAIT_HELD,    /* stopped by bh_tracee_interrupt() */
+	BH_WAIT_HELD,	 /* stopped by bh_tracee_interrupt() */
 };
 
 struct bh_wait {
 	enum bh_wait_kind kind;
-	int signal;  /* for EXITING: the fatal signal, or 0 */
+	int signal; /* for EXITING: the fatal signal, or 0 */
 };
 
 /* What a fork keeps of a process that isn't in its memory. */
-#define BH_XSTATE_MAX 16384
+#define BH_XSTATE_MAX	   16384
 #define BH_DEBUG_REGISTERS 4
 
 /* Pins the calling process to the CPU it runs on; the former mask goes to *former_ret. */

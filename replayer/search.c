@@ -18,22 +18,22 @@
 
 struct hit {
 	struct bh_position anchor;
-	int is_exact;            /* anchor is the hit itself */
-	int skip_start;          /* what is at the anchor is not counted */
-	uint64_t address;        /* 0: watchpoint */
+	int is_exact;	  /* anchor is the hit itself */
+	int skip_start;	  /* what is at the anchor is not counted */
+	uint64_t address; /* 0: watchpoint */
 	unsigned int watch_hits;
-	uint64_t ordinal;        /* from 1 */
+	uint64_t ordinal; /* from 1 */
 };
 
 /* One run over a piece of history. */
 struct chunk {
 	struct bh_timeline *timeline;
 	const struct bh_search *search;
-	int wants_last;          /* else the first hit ends it */
+	int wants_last; /* else the first hit ends it */
 	struct bh_position anchor;
-	int skip_start;          /* of the anchor */
-	int skip_planted;        /* of the next run */
-	uint64_t *ordinals;      /* by address, then one for the watchpoints */
+	int skip_start;	    /* of the anchor */
+	int skip_planted;   /* of the next run */
+	uint64_t *ordinals; /* by address, then one for the watchpoints */
 	struct hit hit;
 	int has_hit;
 	enum bh_arrival arrival;
@@ -43,8 +43,7 @@ static void set_anchor(struct chunk *chunk, struct bh_position anchor, int skip_
 {
 	chunk->anchor = anchor;
 	chunk->skip_start = skip_start;
-	memset(chunk->ordinals, 0,
-	       (chunk->search->address_count + 1) * sizeof(*chunk->ordinals));
+	memset(chunk->ordinals, 0, (chunk->search->address_count + 1) * sizeof(*chunk->ordinals));
 }
 
 static size_t address_index(const struct bh_search *search, uint64_t address)
@@ -386,8 +385,8 @@ static struct bh_error *report_hit(const struct chunk *chunk, int before_access,
 	enum bh_arrival arrival;
 
 	BH_TRY(resolve(chunk->timeline, chunk->search, &chunk->hit, before_access, &arrival));
-	*find_ret = (struct bh_find){found_from(arrival), chunk->hit.address,
-				     chunk->hit.watch_hits};
+	*find_ret =
+		(struct bh_find){found_from(arrival), chunk->hit.address, chunk->hit.watch_hits};
 	if (arrival == BH_ARRIVED)
 		find_ret->found = chunk->hit.address ? BH_FOUND_BREAKPOINT : BH_FOUND_WATCH;
 	return NULL;

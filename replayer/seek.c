@@ -93,8 +93,8 @@ static int is_before_instruction(void *arg, struct bh_timeline *timeline, unsign
 	uint64_t wanted = *(const uint64_t *)arg;
 
 	(void)watch_hits;
-	return timeline->position.instruction < wanted &&
-	       !bh_copy_is_at_entry(timeline->current) && !bh_copy_is_at_gate(timeline->current);
+	return timeline->position.instruction < wanted && !bh_copy_is_at_entry(timeline->current) &&
+	       !bh_copy_is_at_gate(timeline->current);
 }
 
 static struct bh_error *to_instruction(struct bh_timeline *timeline, uint64_t instruction,

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PAGE       4096ull
+#define PAGE	   4096ull
 #define STUB_BYTES 24
 /* The code that all stubs of an image share; the stubs follow it. */
 #define COMMON_BYTES 128
@@ -93,31 +93,31 @@ static void emit_absolute(struct emitter *emitter, const char *opcode, size_t co
 static int64_t emit_common(struct emitter *emitter, int64_t slots)
 {
 	emit_relative(emitter, "\x48\x89\x0d", 3, slots + SLOT_RETURN); /* mov %rcx, return */
-	emit_relative(emitter, "\x48\x89\x05", 3, slots + SLOT_RAX);    /* mov %rax, rax */
-	emit_absolute(emitter, "\x48\xa1", 2, &bh_tick_state.count);    /* movabs count, %rax */
-	emit(emitter, "\x48\x8d\x40\x01", 4);                           /* lea 1(%rax), %rax */
-	emit_absolute(emitter, "\x48\xa3", 2, &bh_tick_state.count);    /* movabs %rax, count */
-	emit(emitter, "\x48\x91", 2);                                   /* xchg %rax, %rcx */
-	emit_absolute(emitter, "\x48\xa1", 2, &bh_tick_state.stop);     /* movabs stop, %rax */
-	emit(emitter, "\x48\xf7\xd0", 3);                               /* not %rax */
+	emit_relative(emitter, "\x48\x89\x05", 3, slots + SLOT_RAX);	/* mov %rax, rax */
+	emit_absolute(emitter, "\x48\xa1", 2, &bh_tick_state.count);	/* movabs count, %rax */
+	emit(emitter, "\x48\x8d\x40\x01", 4);				/* lea 1(%rax), %rax */
+	emit_absolute(emitter, "\x48\xa3", 2, &bh_tick_state.count);	/* movabs %rax, count */
+	emit(emitter, "\x48\x91", 2);					/* xchg %rax, %rcx */
+	emit_absolute(emitter, "\x48\xa1", 2, &bh_tick_state.stop);	/* movabs stop, %rax */
+	emit(emitter, "\x48\xf7\xd0", 3);				/* not %rax */
 	/* rcx = count - stop - 1 + 1 */
-	emit(emitter, "\x48\x8d\x4c\x01\x01", 5);                       /* lea 1(%rcx,%rax), %rcx */
-	emit_relative(emitter, "\x48\x8b\x05", 3, slots + SLOT_RAX);    /* mov rax, %rax */
-	emit(emitter, "\xe3\x0d", 2);                                   /* jrcxz 1f */
-	emit_relative(emitter, "\x48\x8b\x0d", 3, slots + SLOT_RCX);    /* mov rcx, %rcx */
-	emit_relative(emitter, "\xff\x25", 2, slots + SLOT_RETURN);     /* jmp *return */
-	emit_relative(emitter, "\x48\x8b\x0d", 3, slots + SLOT_RCX);    /* 1: mov rcx, %rcx */
-	emit(emitter, "\xcc", 1);                                       /* int3 */
+	emit(emitter, "\x48\x8d\x4c\x01\x01", 5);		     /* lea 1(%rcx,%rax), %rcx */
+	emit_relative(emitter, "\x48\x8b\x05", 3, slots + SLOT_RAX); /* mov rax, %rax */
+	emit(emitter, "\xe3\x0d", 2);				     /* jrcxz 1f */
+	emit_relative(emitter, "\x48\x8b\x0d", 3, slots + SLOT_RCX); /* mov rcx, %rcx */
+	emit_relative(emitter, "\xff\x25", 2, slots + SLOT_RETURN);  /* jmp *return */
+	emit_relative(emitter, "\x48\x8b\x0d", 3, slots + SLOT_RCX); /* 1: mov rcx, %rcx */
+	emit(emitter, "\xcc", 1);				     /* int3 */
 	int64_t trap = emitter->address;
-	emit_relative(emitter, "\xff\x25", 2, slots + SLOT_RETURN);     /* jmp *return */
+	emit_relative(emitter, "\xff\x25", 2, slots + SLOT_RETURN); /* jmp *return */
 	return trap;
 }
 
 static void emit_stub(struct emitter *emitter, int64_t slots, int64_t common, int64_t entry)
 {
-	emit_relative(emitter, "\x48\x89\x0d", 3, slots + SLOT_RCX);          /* mov %rcx, rcx */
-	emit_relative(emitter, "\x48\x8d\x0d", 3, entry + BH_ENTRY_BYTES);    /* lea back, %rcx */
-	emit_relative(emitter, "\xe9", 1, common);                            /* jmp common */
+	emit_relative(emitter, "\x48\x89\x0d", 3, slots + SLOT_RCX);	   /* mov %rcx, rcx */
+	emit_relative(emitter, "\x48\x8d\x0d", 3, entry + BH_ENTRY_BYTES); /* lea back, %rcx */
+	emit_relative(emitter, "\xe9", 1, common);			   /* jmp common */
 	emit(emitter, "\x0f\x1f\x44\x00\x00", 5);
 }
 
@@ -146,11 +146,12 @@ static struct bh_error *check_layout(const struct bh_tick_layout *layout)
 					    i, (unsigned long long)entry);
 		const uint8_t *nop = (const uint8_t *)layout->text + (entry - layout->text_offset);
 		if (memcmp(nop, bh_entry_nop, BH_ENTRY_BYTES) != 0)
-			return bh_error_new(BH_ERR_INPUT,
-					    "the kernel image has no five-byte NOP at offset %#llx, "
-					    "where its table of function entries says; build the "
-					    "image again",
-					    (unsigned long long)entry);
+			return bh_error_new(
+				BH_ERR_INPUT,
+				"the kernel image has no five-byte NOP at offset %#llx, "
+				"where its table of function entries says; build the "
+				"image again",
+				(unsigned long long)entry);
 		previous_end = entry + BH_ENTRY_BYTES;
 	}
 	return NULL;
@@ -179,7 +180,8 @@ static struct bh_error *fill_file(const struct bh_tick_layout *layout, struct bh
 
 	text->fd = memfd_create("backhop-counting-text", MFD_CLOEXEC);
 	if (text->fd < 0 || ftruncate(text->fd, (off_t)size))
-		return bh_error_new(BH_ERR_MACHINE, "cannot create a memory file of %llu bytes (%s)",
+		return bh_error_new(BH_ERR_MACHINE,
+				    "cannot create a memory file of %llu bytes (%s)",
 				    (unsigned long long)size, strerror(errno));
 	uint8_t *file = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, text->fd, 0);
 	if (file == MAP_FAILED)
@@ -246,8 +248,8 @@ size_t bh_tick_text_requests(const struct bh_tick_text *text, uint64_t base, int
 		stubs, PAGE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0,
 	};
 	requests_ret[2] = (struct bh_map_request){
-		stubs + PAGE, text->code_size, PROT_READ | PROT_EXEC, flags, text->fd,
-		text->text_size,
+		stubs + PAGE, text->code_size, PROT_READ | PROT_EXEC,
+		flags,	      text->fd,	       text->text_size,
 	};
 	return 3;
 }

@@ -27,7 +27,7 @@ extern const uint8_t bh_entry_nop[BH_ENTRY_BYTES];
 /* In the tracee; the tracer writes it before each run. */
 struct bh_tick_state {
 	volatile uint64_t count; /* entries executed since the event or since the tracer set it */
-	volatile uint64_t stop;  /* int3 when count reaches it; 0: never */
+	volatile uint64_t stop;	 /* int3 when count reaches it; 0: never */
 };
 extern struct bh_tick_state bh_tick_state;
 
@@ -40,19 +40,19 @@ struct bh_map_request {
 	uint64_t offset;
 };
 #define BH_TICK_REQUESTS 3 /* at most, for one node */
-#define BH_MAP_INBOX     64
+#define BH_MAP_INBOX	 64
 /* In the tracee: the tracer fills this and has bh_map_run(count) called; 0 or -errno. */
 extern struct bh_map_request bh_map_inbox[BH_MAP_INBOX];
 long bh_map_run(long count);
 
 struct bh_tick_layout {
-	const void *text;        /* text pages as mapped, whole pages */
-	uint64_t text_offset;    /* from the image's base, page-aligned */
-	uint64_t text_size;      /* bytes, a multiple of the page size */
+	const void *text;	 /* text pages as mapped, whole pages */
+	uint64_t text_offset;	 /* from the image's base, page-aligned */
+	uint64_t text_size;	 /* bytes, a multiple of the page size */
 	const uint32_t *entries; /* offsets of the NOPs from the image's base, ascending */
 	size_t entry_count;
-	int64_t stub_offset;     /* from the image's base to where stubs may lie, page-aligned, at
-				  * most 1.9 GiB away; bh_tick_text_stub_size() bytes are used */
+	int64_t stub_offset; /* from the image's base to where stubs may lie, page-aligned, at
+			      * most 1.9 GiB away; bh_tick_text_stub_size() bytes are used */
 };
 
 /* Copies all. The file descriptor in it must exist in the tracee: create it before the fork. */

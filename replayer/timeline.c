@@ -30,8 +30,8 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 	timeline->space.explain_exit = config->explain_exit;
 	timeline->space.explain_arg = config->arg;
 	timeline->slice_events = 64;
-	struct bh_error *error = bh_copy_start(&timeline->space, config->run, config->run_arg,
-					       &timeline->current);
+	struct bh_error *error =
+		bh_copy_start(&timeline->space, config->run, config->run_arg, &timeline->current);
 	if (!error) {
 		timeline->position = timeline->current->position;
 		error = bh_checkpoints_add(&timeline->checkpoints, timeline->current);

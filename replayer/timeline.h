@@ -18,10 +18,10 @@
 struct bh_timeline;
 
 struct bh_timeline_config {
-	void (*run)(void *arg);       /* what is replayed, called in the tracee; must not return */
+	void (*run)(void *arg); /* what is replayed, called in the tracee; must not return */
 	void *run_arg;
-	void (*after_fork)(void);     /* see struct bh_space */
-	uint64_t last_event;          /* history ends where this event begins */
+	void (*after_fork)(void); /* see struct bh_space */
+	uint64_t last_event;	  /* history ends where this event begins */
 	/* Looks at a copy that stopped at the gate: has the replay left the trace? May be NULL. */
 	int (*is_diverged)(void *arg, struct bh_copy *copy);
 	/* Says why a tracee that ends before its first event does; NULL if unknown. May be NULL. */
@@ -31,10 +31,10 @@ struct bh_timeline_config {
 
 enum bh_arrival {
 	BH_ARRIVED,
-	BH_ARRIVED_EARLIER,  /* the target does not exist: at the last position before it */
-	BH_ARRIVED_INTERRUPT,/* poll asked to stop; at some exact position on the way */
-	BH_ARRIVED_DIVERGED, /* the replay left the trace here */
-	BH_ARRIVED_EXITING,  /* the process ends here: timeline.signal */
+	BH_ARRIVED_EARLIER,   /* the target does not exist: at the last position before it */
+	BH_ARRIVED_INTERRUPT, /* poll asked to stop; at some exact position on the way */
+	BH_ARRIVED_DIVERGED,  /* the replay left the trace here */
+	BH_ARRIVED_EXITING,   /* the process ends here: timeline.signal */
 };
 
 /* --- searching --- */
@@ -57,10 +57,10 @@ struct bh_search {
 };
 
 enum bh_found {
-	BH_FOUND_NOTHING,     /* reached the limit of the search (forward: the end; backward: the
-			       * beginning) */
-	BH_FOUND_BREAKPOINT,  /* at found.address */
-	BH_FOUND_WATCH,       /* forward: behind the access; backward: before it */
+	BH_FOUND_NOTHING,    /* reached the limit of the search (forward: the end; backward: the
+			      * beginning) */
+	BH_FOUND_BREAKPOINT, /* at found.address */
+	BH_FOUND_WATCH,	     /* forward: behind the access; backward: before it */
 	BH_FOUND_INTERRUPT,
 	BH_FOUND_DIVERGED,
 	BH_FOUND_EXITING,
@@ -68,7 +68,7 @@ enum bh_found {
 
 struct bh_find {
 	enum bh_found found;
-	uint64_t address;        /* breakpoint */
+	uint64_t address;	 /* breakpoint */
 	unsigned int watch_hits; /* debug registers */
 };
 
@@ -91,7 +91,8 @@ int bh_timeline_signal(const struct bh_timeline *timeline);
 
 struct bh_error *bh_timeline_seek(struct bh_timeline *timeline, struct bh_position target,
 				  enum bh_arrival *arrival_ret);
-/* One instruction. Forward at the end and backward at the beginning: BH_ARRIVED_EARLIER, no move. */
+/* One instruction. Forward at the end and backward at the beginning: BH_ARRIVED_EARLIER, no move.
+ */
 struct bh_error *bh_timeline_step(struct bh_timeline *timeline, enum bh_direction direction,
 				  enum bh_arrival *arrival_ret);
 /* Never finds the position it starts from. */

@@ -6,12 +6,12 @@
 #include "replayer/timeline.h"
 
 /* Free runs leave a checkpoint this often (host time), and go in slices of about a third. */
-#define BH_CHECKPOINT_RUN_NS  40000000ull
-#define BH_SLICE_NS           12000000ull
+#define BH_CHECKPOINT_RUN_NS 40000000ull
+#define BH_SLICE_NS	     12000000ull
 /* Inside an event a checkpoint (about 1 ms) is left when getting there took this long. */
 #define BH_CHECKPOINT_EVENT_NS 4000000ull
 /* Long stretches of single steps leave one this often. */
-#define BH_CHECKPOINT_STEPS   256
+#define BH_CHECKPOINT_STEPS 256
 
 struct bh_timeline {
 	struct bh_timeline_config config;
@@ -22,9 +22,9 @@ struct bh_timeline {
 	int signal;
 	int (*poll)(void *arg);
 	void *poll_arg;
-	uint64_t polled_ns;          /* host time of the last question */
-	uint64_t base_cost_ns;       /* current's cost when its way last had a checkpoint */
-	uint64_t slice_events;       /* events that take about BH_SLICE_NS */
+	uint64_t polled_ns;    /* host time of the last question */
+	uint64_t base_cost_ns; /* current's cost when its way last had a checkpoint */
+	uint64_t slice_events; /* events that take about BH_SLICE_NS */
 };
 
 uint64_t bh_timeline_now_ns(void);

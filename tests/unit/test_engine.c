@@ -239,7 +239,8 @@ static void test_walks(unsigned int walks)
 	} while (walk() && ++done < walks);
 	if (done < walks)
 		printf("# walk %u failed; repeat with seed %u\n", done, start_seed);
-	check(done == walks, "random walks: k moves forward and k back restore registers and digest");
+	check(done == walks,
+	      "random walks: k moves forward and k back restore registers and digest");
 }
 
 /* --- breakpoints --- */
@@ -318,8 +319,7 @@ static void test_breakpoints(void)
 		if (!address)
 			continue;
 		is_ok = test_breakpoint(address + 5 * choose(2), NULL, NULL);
-		is_ok_conditional =
-			test_breakpoint(address, only_event_multiple_of_3, &asked);
+		is_ok_conditional = test_breakpoint(address, only_event_multiple_of_3, &asked);
 	}
 	check(is_ok, "breakpoints: reverse-continue meets the same hits in the other order");
 	check(is_ok_conditional && asked, "breakpoints with a condition likewise");
@@ -408,7 +408,8 @@ static void test_thread_steps(void)
 		struct bh_stop stop;
 		struct state before;
 		size_t count;
-		seek_to((struct bh_position){last_event / 2 + choose(last_event / 2), choose(10), 0});
+		seek_to((struct bh_position){last_event / 2 + choose(last_event / 2), choose(10),
+					     0});
 		must(bh_replay_threads(replay, &threads, &count));
 		uint64_t thread = threads[choose(count)].id;
 		double start_us = now_us();

@@ -17,13 +17,13 @@
 #include "replayer/timeline.h"
 #include "simulator/gate.h"
 
-#define BASE       0x200000000000ull
+#define BASE	   0x200000000000ull
 #define TEXT_BYTES 0x4000ull
-#define DATA       (BASE + 0x100000)
+#define DATA	   (BASE + 0x100000)
 #define DATA_BYTES 0x2000ull
-#define STUBS      0x200000
+#define STUBS	   0x200000
 #define FUNCTIONS  48
-#define EVENTS     4000
+#define EVENTS	   4000
 #define BAD_LOAD   0x7fffffff000ull
 
 static uint8_t text[TEXT_BYTES];
@@ -60,37 +60,39 @@ static size_t put64(size_t at, const char *opcode, size_t count, uint64_t value)
 	return put(at, (const char *)&value, 8);
 }
 
-/* f(n): hashes n into memory in ways that are awkward for a stepper, and calls smaller functions. */
+/* f(n): hashes n into memory in ways that are awkward for a stepper, and calls smaller functions.
+ */
 static void generate(void)
 {
 	size_t at = 0;
 
 	for (unsigned int f = 0; f < FUNCTIONS; f++) {
 		entries[f] = (uint32_t)at;
-		at = put(at, "\x0f\x1f\x44\x00\x00", 5);              /* nopl */
-		at = put(at, "\x53\x48\x89\xfb", 4);                  /* push rbx; mov rdi, rbx */
+		at = put(at, "\x0f\x1f\x44\x00\x00", 5); /* nopl */
+		at = put(at, "\x53\x48\x89\xfb", 4);	 /* push rbx; mov rdi, rbx */
 		at = put64(at, "\x48\xb8", 2, 0x9e3779b97f4a7c15ull * (f + 1));
-		at = put(at, "\x48\x0f\xaf\xc7", 4);                  /* imul rdi, rax */
-		at = put64(at, "\x48\xb9", 2, DATA + 8 * f);          /* movabs, rcx */
-		at = put(at, "\x48\x01\x01", 3);                      /* add rax, (rcx) */
-		at = put(at, "\x9c\x5a\x48\x01\x51\x08", 6);          /* pushf; pop rdx; add rdx, 8(rcx) */
+		at = put(at, "\x48\x0f\xaf\xc7", 4);	     /* imul rdi, rax */
+		at = put64(at, "\x48\xb9", 2, DATA + 8 * f); /* movabs, rcx */
+		at = put(at, "\x48\x01\x01", 3);	     /* add rax, (rcx) */
+		at = put(at, "\x9c\x5a\x48\x01\x51\x08", 6); /* pushf; pop rdx; add rdx, 8(rcx) */
 		if (f % 3 == 1) {
 			at = put64(at, "\x48\xbf", 2, DATA + 0x400 + 64 * f); /* movabs, rdi */
-			at = put(at, "\xb9\x30\x00\x00\x00\xf3\xaa", 7);      /* mov $48, ecx; rep stosb */
+			at = put(at, "\xb9\x30\x00\x00\x00\xf3\xaa",
+				 7); /* mov $48, ecx; rep stosb */
 		}
 		if (f % 7 == 5) { /* a load that faults; the handler goes on behind it */
 			at = put64(at, "\x48\xb9", 2, BAD_LOAD);
-			at = put(at, "\x48\x8b\x11", 3);              /* mov (rcx), rdx */
+			at = put(at, "\x48\x8b\x11", 3); /* mov (rcx), rdx */
 		}
 		for (unsigned int call = 0; f && call < 1 + f % 2; call++) {
 			int32_t callee = (int32_t)entries[(f * (5 + call)) % f];
-			at = put(at, "\x48\x8d\x7b", 3);              /* lea 3(rbx), rdi */
+			at = put(at, "\x48\x8d\x7b", 3); /* lea 3(rbx), rdi */
 			at = put(at, call ? "\x05" : "\x03", 1);
 			at = put(at, "\xe8", 1);
 			callee -= (int32_t)(at + 4);
 			at = put(at, (const char *)&callee, 4);
 		}
-		at = put(at, "\x48\x31\xd8\x5b\xc3", 5);              /* xor rbx, rax; pop rbx; ret */
+		at = put(at, "\x48\x31\xd8\x5b\xc3", 5); /* xor rbx, rax; pop rbx; ret */
 	}
 	if (at > TEXT_BYTES)
 		abort();
@@ -114,8 +116,9 @@ static void run_machine(void *arg)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 	(void)arg;
-	if (code == MAP_FAILED || mmap((void *)DATA, DATA_BYTES, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (code == MAP_FAILED ||
+	    mmap((void *)DATA, DATA_BYTES, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		_exit(2);
 	memcpy(code, text, TEXT_BYTES);
 	mprotect(code, TEXT_BYTES, PROT_READ | PROT_EXEC);
@@ -128,7 +131,8 @@ static void run_machine(void *arg)
 		for (unsigned int call = 0; call < 3 + event % 4; call++) {
 			uint64_t (*function)(uint64_t);
 			state = state * 6364136223846793005ull + 1442695040888963407ull;
-			function = (uint64_t(*)(uint64_t))(BASE + entries[(state >> 33) % FUNCTIONS]);
+			function =
+				(uint64_t(*)(uint64_t))(BASE + entries[(state >> 33) % FUNCTIONS]);
 			state ^= function(state & 0xffff);
 		}
 	}
@@ -277,7 +281,8 @@ static void test_walks(struct bh_timeline *timeline, unsigned int *seed)
 	qsort(times, count, sizeof(*times), compare_u64);
 	if (count)
 		printf("# reverse step: median %.0f us, p99 %.0f us of %zu\n",
-		       (double)times[count / 2] / 1e3, (double)times[count * 99 / 100] / 1e3, count);
+		       (double)times[count / 2] / 1e3, (double)times[count * 99 / 100] / 1e3,
+		       count);
 }
 
 static size_t find_forward(size_t at, uint64_t pc)
@@ -321,8 +326,8 @@ static void test_breakpoints(struct bh_timeline *timeline, unsigned int *seed)
 			if (expected == moment_count)
 				continue;
 			must(bh_timeline_seek(timeline, moments[at].position, &arrival));
-			must(bh_timeline_search(timeline, &search, direction ? BH_BACKWARD : BH_FORWARD,
-						&find));
+			must(bh_timeline_search(timeline, &search,
+						direction ? BH_BACKWARD : BH_FORWARD, &find));
 			is_ok = find.found == BH_FOUND_BREAKPOINT && find.address == pc &&
 				is_moment(timeline, &moments[expected],
 					  direction ? "reverse continue" : "continue");
@@ -350,7 +355,8 @@ static void test_watchpoints(struct bh_timeline *timeline, unsigned int *seed)
 			continue;
 		must(bh_timeline_seek(timeline, moments[at].position, &arrival));
 		must(bh_timeline_search(timeline, &search, BH_FORWARD, &find));
-		is_ok = find.found == BH_FOUND_WATCH && is_moment(timeline, &moments[next], "watch");
+		is_ok = find.found == BH_FOUND_WATCH &&
+			is_moment(timeline, &moments[next], "watch");
 		must(bh_timeline_seek(timeline, moments[at].position, &arrival));
 		must(bh_timeline_search(timeline, &search, BH_BACKWARD, &find));
 		is_ok = is_ok && find.found == BH_FOUND_WATCH &&
@@ -412,8 +418,8 @@ static void test_interrupt(struct bh_timeline *timeline)
 
 int main(int argc, char **argv)
 {
-	unsigned int seed = argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 0)
-				     : (unsigned int)time(NULL);
+	unsigned int seed =
+		argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 0) : (unsigned int)time(NULL);
 	struct bh_timeline_config config = {.run = run_machine, .last_event = EVENTS};
 	struct bh_tick_layout layout = {text, 0, TEXT_BYTES, entries, FUNCTIONS, STUBS};
 	struct bh_tick_text *tick_text;

@@ -9,6 +9,7 @@
  * current task's memory is where its program sees it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ static int is_resident(const struct bh_mm *mm, uint64_t address)
 {
 	const struct bh_posix_node *node = mm->node;
 
-	return is_fixed(address) ? node->posix->fixed_resident == mm :
-				   node->resident[mm->window] == mm;
+	return is_fixed(address) ? node->posix->fixed_resident == mm
+				 : node->resident[mm->window] == mm;
 }
 
 /* Where address lies when mm isn't resident. */
@@ -36,8 +37,8 @@ static uint64_t place_aside(const struct bh_mm *mm, uint64_t address)
 	unsigned int slot = mm->aside == BH_NO_SLOT ? mm->window : mm->aside;
 	uint64_t arena = bh_arena_address(mm->node->id, slot);
 
-	return is_fixed(address) ? arena + BH_ARENA_ASIDE + address :
-				   arena + (address - bh_mm_base(mm));
+	return is_fixed(address) ? arena + BH_ARENA_ASIDE + address
+				 : arena + (address - bh_mm_base(mm));
 }
 
 uint64_t bh_residence_place(const struct bh_mm *mm, uint64_t address)
@@ -122,46 +123,74 @@ static int is_as_in_file(const struct bh_region *region, uint64_t address)
 	       !memcmp((const void *)address, region->file->data + offset, BH_PAGE_SIZE);
 }
 
-static void copy_page(const struct bh_region *region, uint64_t address, uint64_t to, int exists)
+static int is_zero(uint64_t address)
 {
-	if (exists && !is_as_in_file(region, address))
+	const uint64_t *words = (const uint64_t *)address;
+
+	for (size_t i = 0; i < BH_PAGE_SIZE / sizeof(*words); i++)
+		if (words[i])
+			return 0;
+	return 1;
+}
+
+/* A fresh mapping of the region reads as zero, or as the file has it: then there is nothing to do.
+ */
+static void copy_page(const struct bh_region *region, uint64_t address, uint64_t to)
+{
+	if (region->file ? !is_as_in_file(region, address) : !is_zero(address))
 		memcpy((void *)(to + (address - region->start)), (const void *)address,
 		       BH_PAGE_SIZE);
 }
 
-/* Copies the pages that exist; the others read as zero, or as the file has them, in the copy too. */
-static int copy_pages(const struct bh_region *region, uint64_t to)
+#define PAGES_AT_ONCE	512u
+#define PAGEMAP_PRESENT (3ull << 62) /* in memory or swapped out */
+#define PAGEMAP_FILE	(1ull << 61) /* the file's own page, so not written to */
+
+/*
+ * Looks up which pages were ever written to, so that the others need no reading. Not mincore(),
+ * which says of a page that is swapped out that it isn't there: it would be lost, and the run would
+ * depend on how much memory the host has. Without the host's answer every page is looked at.
+ */
+static void pages_look_up(int pagemap, uint64_t address, size_t count, uint64_t *entries_ret)
 {
-	unsigned char exists[512];
+	size_t size = count * sizeof(*entries_ret);
+	off_t offset = (off_t)(address / BH_PAGE_SIZE * sizeof(*entries_ret));
+
+	if (pagemap < 0 || pread(pagemap, entries_ret, size, offset) != (ssize_t)size)
+		for (size_t i = 0; i < count; i++)
+			entries_ret[i] = PAGEMAP_PRESENT;
+}
+
+static void copy_pages(const struct bh_region *region, uint64_t to, int pagemap)
+{
+	uint64_t entries[PAGES_AT_ONCE];
 	uint64_t address = region->start, end = region->end;
 
 	/* Pages behind the end of a file can't be touched. */
 	if (region->file) {
-		uint64_t rest = region->file->size > region->offset ?
-					bh_page_up(region->file->size - region->offset) :
-					0;
+		uint64_t rest = region->file->size > region->offset
+					? bh_page_up(region->file->size - region->offset)
+					: 0;
 
 		if (end > region->start + rest)
 			end = region->start + rest;
 	}
 	while (address < end) {
-		uint64_t length = end - address;
+		size_t count = (end - address) / BH_PAGE_SIZE;
 
-		if (length > sizeof(exists) * BH_PAGE_SIZE)
-			length = sizeof(exists) * BH_PAGE_SIZE;
-		if (mincore((void *)address, length, exists))
-			return -errno;
-		for (uint64_t page = 0; page < length / BH_PAGE_SIZE; page++)
-			copy_page(region, address + page * BH_PAGE_SIZE, to, exists[page] & 1);
-		address += length;
+		if (count > PAGES_AT_ONCE)
+			count = PAGES_AT_ONCE;
+		pages_look_up(pagemap, address, count, entries);
+		for (size_t i = 0; i < count; i++, address += BH_PAGE_SIZE)
+			if (entries[i] & PAGEMAP_PRESENT && !(entries[i] & PAGEMAP_FILE))
+				copy_page(region, address, to);
 	}
-	return 0;
 }
 
-static int copy_region(const struct bh_mm *child, const struct bh_region *region)
+static int copy_region(const struct bh_mm *child, const struct bh_region *region, int pagemap)
 {
 	uint64_t to = place_aside(child, region->start), length = region->end - region->start;
-	int descriptor = -1, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, ret = 0;
+	int descriptor = -1, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
 
 	if (region->file) {
 		descriptor = bh_files_descriptor(child->node, region->file);
@@ -176,23 +205,25 @@ static int copy_region(const struct bh_mm *child, const struct bh_region *region
 	if (!(region->prot & PROT_READ) &&
 	    mprotect((void *)region->start, length, region->prot | PROT_READ))
 		return -errno;
-	ret = copy_pages(region, to);
+	copy_pages(region, to, pagemap);
 	if (!(region->prot & PROT_READ) && mprotect((void *)region->start, length, region->prot))
 		return -errno;
-	if (!ret && mprotect((void *)to, length, region->prot))
+	if (mprotect((void *)to, length, region->prot))
 		return -errno;
-	return ret;
+	return 0;
 }
 
 int bh_residence_copy(struct bh_mm *parent, struct bh_mm *child)
 {
-	for (size_t i = 0; i < parent->region_count; i++) {
-		int ret = bh_regions_insert(child, &parent->regions[i]);
+	/* Opened anew for each fork: the replayer's processes are forked from one another. */
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), ret = 0;
 
+	for (size_t i = 0; i < parent->region_count && !ret; i++) {
+		ret = bh_regions_insert(child, &parent->regions[i]);
 		if (!ret)
-			ret = copy_region(child, &parent->regions[i]);
-		if (ret)
-			return ret;
+			ret = copy_region(child, &parent->regions[i], pagemap);
 	}
-	return 0;
+	if (pagemap >= 0)
+		close(pagemap);
+	return ret;
 }

@@ -3,7 +3,7 @@
 
 import gdb
 
-from backhop import client, commands, expressions, node_commands, text
+from backhop import client, commands, expressions, frames, node_commands, sources, text
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -42,6 +42,8 @@ A path connects to a socket in the file system."""
             gdb.execute(setting, to_string=True)
         nodes = client.nodes()
         node_commands.register_names(nodes)
+        for before, after in sources.substitutions({node.image for node in nodes}):
+            gdb.execute(f"set substitute-path {before} {after}", to_string=True)
         print(text.describe_run(client.run(), nodes))
 
 
@@ -49,4 +51,5 @@ def load() -> None:
     commands.register()
     node_commands.register()
     expressions.register()
+    frames.register()
     Connect()

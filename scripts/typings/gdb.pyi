@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict, Generic, Iterator, List, Optional, Seque
 from typing import Union
 
 VERSION: str
+frame_filters: Dict[str, Any]
 HOST_CONFIG: str
 
 class error(RuntimeError): ...

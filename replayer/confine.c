@@ -89,7 +89,7 @@ static int writes_allow(scmp_filter_ctx filter, int fd)
 
 	for (size_t i = 0; i < COUNT(calls) && !status && fd >= 0; i++)
 		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1,
-					  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
+					  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0));
 	return status;
 }
 
@@ -110,7 +110,7 @@ static int opens_allow(scmp_filter_ctx filter)
 static int signals_allow(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 }
 
 static int fork_allow(scmp_filter_ctx filter)
@@ -127,7 +127,7 @@ static int filter_fill(scmp_filter_ctx filter, const struct bh_confine_config *c
 
 	for (size_t i = 0; i < COUNT(allowed_prctl) && !status; i++)
 		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-					  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)allowed_prctl[i]));
+					  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)allowed_prctl[i], 0));
 	if (!status)
 		status = writes_allow(filter, STDERR_FILENO);
 	if (!status && config->result_fd != STDERR_FILENO)

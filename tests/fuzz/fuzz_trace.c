@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the trace reader. With libFuzzer (any sources of common/ and traces/ that it needs):
+ * Fuzzes the trace reader. With libFuzzer:
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DBH_LIBFUZZER -I. -D_GNU_SOURCE \
- *     tests/fuzz/fuzz_trace.c traces/[a-z]*.c common/{compress,cursor,error,event,hash}.c -lzstd -lxxhash
+ *     tests/fuzz/fuzz_trace.c traces/[a-z]*.c \
+ *     common/{compress,cursor,error,event,file,hash}.c -lzstd -lxxhash
  * Without it, main() runs each file given, and with `--seconds N` mutates them for N seconds.
  *
  * Most mutations die at a checksum, so checksums are made right again before the reader sees the

@@ -25,9 +25,10 @@ static int is_text(struct bh_json_span value, const char *wanted)
 
 int main(void)
 {
-	static const char json[] = " {\"a\": 1, \"b\" :[10,{\"c\":\"x\\\"]}y\"}, [ ] ],\"d\":\"\\u0041"
-				   "\\n\\u001b\\u20ac\", \"e\": {}, \"big\": 18446744073709551615,"
-				   "\"neg\": -1, \"t\": true}\n";
+	static const char json[] =
+		" {\"a\": 1, \"b\" :[10,{\"c\":\"x\\\"]}y\"}, [ ] ],\"d\":\"\\u0041"
+		"\\n\\u001b\\u20ac\", \"e\": {}, \"big\": 18446744073709551615,"
+		"\"neg\": -1, \"t\": true}\n";
 	struct bh_json_span object = bh_json_value(json, strlen(json));
 	struct bh_json_span array = bh_json_member(object, "b");
 	uint64_t number = 0;

@@ -5,7 +5,8 @@
  * the two bytes of each cpuid become "int $0x43", which faults, and traps.c answers.
  *
  * The two bytes also occur inside other instructions. An instruction is taken for cpuid only if a
- * linear sweep from its function's start, as the unwind table names it, meets it there.
+ * linear sweep from its function's start, as the unwind table names it, meets it there; without a
+ * table (static programs) the sweep starts where the segment does.
  * Called by memory.c for each mapping of executable pages.
  */
 #include <string.h>
@@ -66,28 +67,39 @@ static const struct bh_elf_segment *segment_at(const struct bh_elf *elf, uint64_
 	return NULL;
 }
 
-/* Is there an instruction of its own at offset of the file? */
+/* Where a sweep that is to meet offset begins: an offset in the file. */
+static uint64_t sweep_start(const struct bh_elf *elf, const struct bh_elf_segment *segment,
+			    const uint8_t *file, uint64_t offset)
+{
+	uint64_t start =
+		function_start(elf, file, segment->address + (offset - segment->offset));
+
+	if (start < segment->address || start - segment->address > offset - segment->offset)
+		return segment->offset;
+	return segment->offset + (start - segment->address);
+}
+
+/* Is there an instruction of its own at offset of the file? *at is how far the sweep has come;
+ * offsets come in ascending order. */
 static int is_instruction(struct bh_disassembler *disassembler, const struct bh_elf *elf,
-			  const uint8_t *file, uint64_t offset)
+			  const uint8_t *file, uint64_t offset, uint64_t *at)
 {
 	const struct bh_elf_segment *segment = segment_at(elf, offset);
 	uint64_t start, end;
 
 	if (!segment)
 		return 0;
-	start = function_start(elf, file, segment->address + (offset - segment->offset));
-	if (start < segment->address || start - segment->address > offset - segment->offset)
-		return 0;
-	start = segment->offset + (start - segment->address);
+	start = sweep_start(elf, segment, file, offset);
+	if (*at < start || *at > offset)
+		*at = start;
 	end = segment->offset + segment->file_size;
-	while (start < offset) {
-		size_t length = bh_disassembler_length(disassembler, file + start, end - start);
+	while (*at < offset) {
+		size_t length = bh_disassembler_length(disassembler, file + *at, end - *at);
 
-		if (!length)
-			return 0;
-		start += length;
+		/* Bytes that are no instruction are data between functions. */
+		*at += length ? length : 1;
 	}
-	return start == offset;
+	return *at == offset;
 }
 
 static int replace(uint64_t address, int prot)
@@ -111,6 +123,7 @@ void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int
 {
 	struct bh_disassembler *disassembler = NULL;
 	const uint8_t *file = data, *at, *end;
+	uint64_t swept = 0;
 	struct bh_elf elf;
 	const char *why;
 
@@ -126,7 +139,7 @@ void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int
 		if (!disassembler)
 			disassembler = bh_disassembler_create();
 		if (disassembler &&
-		    is_instruction(disassembler, &elf, file, (uint64_t)(at - file)) &&
+		    is_instruction(disassembler, &elf, file, (uint64_t)(at - file), &swept) &&
 		    !replace(start + ((uint64_t)(at - file) - offset), prot))
 			bh_posix_node_log(mm->node, "a cpuid instruction could not be replaced");
 	}

@@ -116,13 +116,13 @@ static struct bh_error *add_entry(struct bh_posix_node *node, const char *path, 
 }
 
 struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *path,
-					const void *data, size_t size)
+					unsigned int mode, const void *data, size_t size)
 {
 	if (path[0] != '/' || strlen(path) >= 4096)
 		return bh_error_new(BH_ERR_INPUT, "a node can't show a file at \"%.80s\": give an "
 						  "absolute path", path);
-	return add_entry(node, path, data ? BH_INPUT_FILE : BH_INPUT_DIRECTORY,
-			 data ? 0644 : 0755, data, size);
+	return add_entry(node, path, data ? BH_INPUT_FILE : BH_INPUT_DIRECTORY, mode & 07777, data,
+			 size);
 }
 
 static struct bh_error *add_text(struct bh_posix_node *node, const char *path, const char *text)

@@ -73,9 +73,10 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 void bh_posix_node_destroy(struct bh_posix_node *node);
 
 /* A file that the node shows instead of the host's (contents copied), or a directory when data is
- * NULL. path is absolute. Directories above it are shown too, even if the host lacks them. */
+ * NULL. path is absolute, mode the permission bits. Directories above it are shown too, even if the
+ * host lacks them. Only before the node boots. */
 struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *path,
-					const void *data, size_t size);
+					unsigned int mode, const void *data, size_t size);
 
 /* --- addresses of programs --- */
 

@@ -160,6 +160,7 @@ void *bh_task_op_fp(void *user_host, void *argument)
 {
 	struct bh_task *task = argument;
 	uint64_t *header = (uint64_t *)((char *)task->view.xsave + XSAVE_HEADER);
+	const uint32_t mxcsr_mask = 0xffff;
 
 	/* Parts in their initial state may hold anything in the area: fill them in. */
 	if ((*header & 3) != 3) {
@@ -175,7 +176,10 @@ void *bh_task_op_fp(void *user_host, void *argument)
 			memset(area + 160, 0, 256);
 		*header |= 3;
 	}
-	/* Unused by the processor; the host's note about the area lies there. */
+	/* What differs between processors: the last x87 instruction's place, the mask of valid MXCSR
+	 * bits; and the unused end, where the host's note about the area lies. */
+	memset((char *)task->view.xsave + 6, 0, 18);
+	memcpy((char *)task->view.xsave + 28, &mxcsr_mask, sizeof(mxcsr_mask));
 	memset((char *)task->view.xsave + 416, 0, 96);
 	return task->view.xsave;
 }

@@ -2,7 +2,7 @@
 /*
  * Unmodified programs on one node: the kernel library and posix/ together, driven by host
  * operations written here, without the simulator. The image is $BACKHOP_TEST_IMAGE, or
- * build/kernel-6.1/image. TAP on stdout; with BACKHOP_TEST_VERBOSE=1 what programs print and
+ * $BUILD/kernel-6.1/image, and tests/programs/abi is in $BUILD/programs. TAP on stdout; with BACKHOP_TEST_VERBOSE=1 what programs print and
  * the kernel's log go to stderr.
  */
 #include <stdarg.h>
@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernel-lib/image.h"
 #include "kernel-lib/node.h"
@@ -24,6 +26,7 @@ static struct {
 	unsigned long deadline, entropy;
 	struct bh_spawn spawn;
 	int spawn_waits;
+	unsigned long limit;
 	int pid, has_ended, wait_status;
 	char output[OUTPUT_SIZE], log[OUTPUT_SIZE];
 	size_t output_size, log_size;
@@ -152,13 +155,11 @@ static const struct bh_posix_callbacks callbacks = {
 	.log = on_log,
 };
 
-/* Runs argv to its end; its wait status, or -1 if it didn't start or end. */
-static int run(const char *const *argv)
+static void start(const char *const *argv)
 {
 	static const char *const environment[] = {
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", NULL,
 	};
-	unsigned long limit = now_ns + LIMIT_NS, bits = BH_IRQ_SPAWN;
 
 	host.output_size = host.log_size = 0;
 	host.output[0] = host.log[0] = '\0';
@@ -167,17 +168,28 @@ static int run(const char *const *argv)
 	host.spawn = (struct bh_spawn){.id = 1, .path = argv[0], .argv = argv, .cwd = "/",
 				       .envp = environment};
 	host.spawn_waits = 1;
-	while (bh_node_state(host.node) == BH_NODE_IDLE) {
-		bh_node_resume(host.node, bits);
-		if (host.has_ended || host.pid < 0)
-			break;
-		if (host.deadline > limit)
-			break;
+	host.limit = now_ns + LIMIT_NS;
+}
+
+/* Resumes the node at most so many times; 0 when there is nothing more to do. */
+static int go_on(unsigned int resumes)
+{
+	while (bh_node_state(host.node) == BH_NODE_IDLE && resumes--) {
+		bh_node_resume(host.node, host.spawn_waits ? BH_IRQ_SPAWN : BH_IRQ_TIMER);
+		if (host.has_ended || host.pid < 0 || host.deadline > host.limit)
+			return 0;
 		if (host.deadline > now_ns)
 			now_ns = host.deadline;
 		host.deadline = BH_NO_DEADLINE;
-		bits = BH_IRQ_TIMER;
 	}
+	return bh_node_state(host.node) == BH_NODE_IDLE;
+}
+
+/* Runs argv to its end; its wait status, or -1 if it didn't start or end. */
+static int run(const char *const *argv)
+{
+	start(argv);
+	go_on(UINT32_MAX);
 	return host.has_ended ? host.wait_status : -1;
 }
 
@@ -254,6 +266,93 @@ static void test_processes(void)
 	ok(RUN("sh", "-c", "echo a | cat; (exit 3); echo $?") == 0 &&
 		   !strcmp(host.output, "a\n3\n"),
 	   "a shell forks, pipes and waits");
+	ok(RUN("sh", "-c", "python3 -c 'print(3)' | python3 -c 'print(int(input()) + 4)'") == 0 &&
+		   !strcmp(host.output, "7\n"),
+	   "two programs at the same fixed addresses take turns");
+}
+
+/* What a program may expect of Linux; the program checks it itself. */
+static void test_abi(void)
+{
+	ok(RUN("/opt/test/abi") == 0 && !strcmp(host.output, "all as on Linux\n"),
+	   "memory, signals, threads, fork and the processor are as on Linux");
+	ok(strstr(host.log, "perf_event_open") && strstr(host.log, "9999"),
+	   "refused calls are named in the log");
+}
+
+static void test_images(void)
+{
+	struct bh_posix_image *images;
+	size_t images_count, programs = 0, libraries = 0;
+
+	start((const char *const[]){"sleep", "1", NULL});
+	go_on(3);
+	struct bh_error *error = bh_posix_image_list(NULL, NULL, &images, &images_count);
+
+	for (size_t i = 0; !error && i < images_count; i++) {
+		programs += images[i].pid == host.pid && strstr(images[i].path, "/sleep") != NULL;
+		libraries += images[i].pid == host.pid && strstr(images[i].path, "libc.so") != NULL;
+		if (!bh_posix_is_program_address(images[i].base) || !images[i].size)
+			error = bh_error_new(BH_ERR_INTERNAL, "bad image");
+	}
+	ok(!error && programs == 1 && libraries == 1,
+	   "the list of images has the program and its library");
+	go_on(UINT32_MAX);
+	free(images);
+	ok(!bh_posix_image_list(NULL, NULL, &images, &images_count) && images_count == 0,
+	   "and is empty when the program has ended");
+	free(images);
+}
+
+/* A fork of the whole process is a checkpoint: in the copy everything goes on as in the original. */
+static void test_copy_of_process(void)
+{
+	static const char script[] = "import time, os\n"
+				     "for i in range(5):\n"
+				     "    time.sleep(0.1)\n"
+				     "    print(i, time.monotonic_ns(), os.urandom(4).hex())\n";
+	char copy[OUTPUT_SIZE];
+	ssize_t length, total = 0;
+	int pipes[2], status = -1;
+
+	start((const char *const[]){"python3", "-c", script, NULL});
+	go_on(40);
+	if (pipe(pipes))
+		return;
+	pid_t pid = fork();
+
+	if (!pid) {
+		bh_posix_after_fork();
+		go_on(UINT32_MAX);
+		_exit(write(pipes[1], host.output, host.output_size) !=
+			      (ssize_t)host.output_size ||
+		      !host.has_ended || host.wait_status);
+	}
+	close(pipes[1]);
+	while ((length = read(pipes[0], copy + total, sizeof(copy) - (size_t)total)) > 0)
+		total += length;
+	waitpid(pid, &status, 0);
+	go_on(UINT32_MAX);
+	ok(host.has_ended && !status && total == (ssize_t)host.output_size && total > 100 &&
+		   !memcmp(copy, host.output, (size_t)total),
+	   "a copy of the process made in the middle of a program ends the same");
+}
+
+static struct bh_error *add_abi(struct bh_posix_node *node)
+{
+	const char *build = getenv("BUILD");
+	static char bytes[1 << 20];
+	char path[4096];
+	FILE *file;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/programs/abi", build ? build : "build");
+	file = fopen(path, "r");
+	if (!file)
+		return NULL; /* then its test fails */
+	size = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	return bh_posix_node_add_file(node, "/opt/test/abi", 0755, bytes, size);
 }
 
 static struct bh_error *create(const struct bh_image *image, struct bh_inputs **inputs_ret,
@@ -276,19 +375,22 @@ static struct bh_error *create(const struct bh_image *image, struct bh_inputs **
 	BH_TRY(bh_node_create(&options, &host.node));
 	BH_TRY(bh_posix_node_create(*posix_ret, 0, "unit", bh_node_boot_record(host.node),
 				    &callbacks, NULL, &node));
+	BH_TRY(add_abi(node));
 	return bh_node_boot(host.node);
 }
 
 int main(int argc, char **argv)
 {
-	const char *path = getenv("BACKHOP_TEST_IMAGE");
+	const char *path = getenv("BACKHOP_TEST_IMAGE"), *build = getenv("BUILD");
+	char default_path[4096];
 	struct bh_image *image;
 	struct bh_inputs *inputs;
 	struct bh_posix *posix;
 	struct bh_error *error;
 
 	is_verbose = getenv("BACKHOP_TEST_VERBOSE") != NULL;
-	error = bh_image_open(path ? path : "build/kernel-6.1/image", &image);
+	snprintf(default_path, sizeof(default_path), "%s/kernel-6.1/image", build ? build : "build");
+	error = bh_image_open(path ? path : default_path, &image);
 	if (!error)
 		error = create(image, &inputs, &posix);
 	if (error) {
@@ -306,6 +408,9 @@ int main(int argc, char **argv)
 	test_network();
 	test_python();
 	test_processes();
+	test_abi();
+	test_images();
+	test_copy_of_process();
 	bh_node_destroy(host.node);
 	bh_posix_destroy(posix);
 	bh_inputs_destroy(inputs);

@@ -16,7 +16,8 @@ struct bh_disassembler *bh_disassembler_create(void);
 /* Takes NULL. */
 void bh_disassembler_destroy(struct bh_disassembler *disassembler);
 
-/* Bytes of the instruction that begins at code, of which available can be read; 0 if there is none. */
+/* Bytes of the instruction that begins at code, of which available can be read; 0 if there is none.
+ */
 size_t bh_disassembler_length(struct bh_disassembler *disassembler, const uint8_t *code,
 			      size_t available);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Programs ask the processor what it can (cpuid) and choose their functions by the answer, so a run
- * would differ between machines. Few processors let cpuid fault. So when a program's text is mapped,
- * the two bytes of each cpuid become "int $0x43", which faults, and traps.c answers.
+ * would differ between machines. Few processors let cpuid fault. So when a program's text is
+ * mapped, the two bytes of each cpuid become "int $0x43", which faults, and traps.c answers.
  *
  * The two bytes also occur inside other instructions. An instruction is taken for cpuid only if a
  * linear sweep from its function's start, as the unwind table names it, meets it there; without a
@@ -71,8 +71,7 @@ static const struct bh_elf_segment *segment_at(const struct bh_elf *elf, uint64_
 static uint64_t sweep_start(const struct bh_elf *elf, const struct bh_elf_segment *segment,
 			    const uint8_t *file, uint64_t offset)
 {
-	uint64_t start =
-		function_start(elf, file, segment->address + (offset - segment->offset));
+	uint64_t start = function_start(elf, file, segment->address + (offset - segment->offset));
 
 	if (start < segment->address || start - segment->address > offset - segment->offset)
 		return segment->offset;
@@ -108,8 +107,7 @@ static int replace(uint64_t address, int prot)
 	uint64_t length = bh_page_up(address + 2) - page;
 	uint8_t *code = (uint8_t *)address;
 
-	if (!(prot & PROT_WRITE) &&
-	    mprotect((void *)page, length, PROT_READ | PROT_WRITE))
+	if (!(prot & PROT_WRITE) && mprotect((void *)page, length, PROT_READ | PROT_WRITE))
 		return 0;
 	code[0] = BH_CPUID_TRAP_0;
 	code[1] = BH_CPUID_TRAP_1;

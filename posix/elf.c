@@ -77,15 +77,14 @@ static int take_interpreter(struct bh_elf *elf, const char *bytes, const Elf64_P
 			    uint64_t size, const char **why_ret)
 {
 	if (!is_inside(phdr->p_offset, phdr->p_filesz, size) || phdr->p_filesz < 2 ||
-	    phdr->p_filesz > sizeof(elf->interpreter) ||
-	    bytes[phdr->p_offset + phdr->p_filesz - 1])
+	    phdr->p_filesz > sizeof(elf->interpreter) || bytes[phdr->p_offset + phdr->p_filesz - 1])
 		return refuse("the name of its interpreter is bad", why_ret);
 	memcpy(elf->interpreter, bytes + phdr->p_offset, phdr->p_filesz);
 	return 0;
 }
 
-static int take_header(struct bh_elf *elf, const char *bytes, const Elf64_Phdr *phdr,
-		       uint64_t size, const char **why_ret)
+static int take_header(struct bh_elf *elf, const char *bytes, const Elf64_Phdr *phdr, uint64_t size,
+		       const char **why_ret)
 {
 	switch (phdr->p_type) {
 	case PT_LOAD:

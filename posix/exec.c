@@ -69,11 +69,12 @@ static int check_program(struct bh_posix_node *node, struct bh_exec *exec)
 	if (ret)
 		return ret;
 	if (elf.is_fixed && (elf.low < BH_FIXED_BASE || elf.high > BH_FIXED_END)) {
-		bh_posix_node_log(node,
-			    "%s can't be executed: it wants the addresses from 0x%llx on, only "
-			    "those below 0x%llx can be given to programs that aren't "
-			    "position-independent",
-			    exec->program.path, (unsigned long long)elf.low, BH_FIXED_END);
+		bh_posix_node_log(
+			node,
+			"%s can't be executed: it wants the addresses from 0x%llx on, only "
+			"those below 0x%llx can be given to programs that aren't "
+			"position-independent",
+			exec->program.path, (unsigned long long)elf.low, BH_FIXED_END);
 		return -ENOEXEC;
 	}
 	memcpy(exec->interpreter_path, elf.interpreter, sizeof(exec->interpreter_path));
@@ -122,8 +123,7 @@ static int map_segment(struct bh_mm *mm, const struct bh_exec_file *file,
 	if (!ret && segment->memory_size > segment->file_size && middle > file_end &&
 	    segment->file_size) {
 		if (!(segment->prot & PROT_WRITE) &&
-		    mprotect((void *)(middle - BH_PAGE_SIZE), BH_PAGE_SIZE,
-			     PROT_READ | PROT_WRITE))
+		    mprotect((void *)(middle - BH_PAGE_SIZE), BH_PAGE_SIZE, PROT_READ | PROT_WRITE))
 			return -errno;
 		memset((void *)file_end, 0, middle - file_end);
 		if (!(segment->prot & PROT_WRITE) &&
@@ -207,12 +207,11 @@ static int load(struct bh_task *task, struct bh_exec *exec)
 		mm->interpreter_bias = bias;
 		bh_images_add(task->node, exec->pid, &interpreter, bias, exec->interpreter_path);
 	}
-	return bh_mm_map_anonymous(mm, base + BH_ARENA_STACK,
-				   BH_ARENA_STACK_TOP - BH_ARENA_STACK, PROT_READ | PROT_WRITE);
+	return bh_mm_map_anonymous(mm, base + BH_ARENA_STACK, BH_ARENA_STACK_TOP - BH_ARENA_STACK,
+				   PROT_READ | PROT_WRITE);
 }
 
-int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec,
-		   struct pt_regs *regs)
+int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec, struct pt_regs *regs)
 {
 	struct bh_posix_node *node = user_host;
 	struct bh_task *task = *task_pointer;
@@ -238,7 +237,7 @@ int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec,
 	ret = load(task, exec);
 	if (ret)
 		bh_posix_node_log(node, "%s could not be mapped: %s", exec->program.path,
-			    strerror(-ret));
+				  strerror(-ret));
 	exec->stack_top = bh_mm_base(task->mm) + BH_ARENA_STACK_TOP;
 	return ret;
 }

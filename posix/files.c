@@ -100,7 +100,7 @@ static struct bh_error *add_entry(struct bh_posix_node *node, const char *path, 
 			return bh_error_new(BH_ERR_NOMEM, "no memory for a node's files");
 		memcpy(copy, data, size);
 		copy[size] = '\0';
-		free((void *)override->input.data);
+		free((void *) override->input.data);
 		free(override->input.text);
 		override->input.data = NULL;
 		override->input.text = NULL;
@@ -119,8 +119,10 @@ struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *
 					unsigned int mode, const void *data, size_t size)
 {
 	if (path[0] != '/' || strlen(path) >= 4096)
-		return bh_error_new(BH_ERR_INPUT, "a node can't show a file at \"%.80s\": give an "
-						  "absolute path", path);
+		return bh_error_new(BH_ERR_INPUT,
+				    "a node can't show a file at \"%.80s\": give an "
+				    "absolute path",
+				    path);
 	return add_entry(node, path, data ? BH_INPUT_FILE : BH_INPUT_DIRECTORY, mode & 07777, data,
 			 size);
 }
@@ -132,11 +134,11 @@ static struct bh_error *add_text(struct bh_posix_node *node, const char *path, c
 
 struct bh_error *bh_files_set_defaults(struct bh_posix_node *node)
 {
-	static const char *const mount_points[] = {"/proc",    "/sys",	   "/dev",  "/tmp", "/run",
-						   "/var/log", "/var/tmp", "/root"};
+	static const char *const mount_points[] = {"/proc", "/sys",	"/dev",	    "/tmp",
+						   "/run",  "/var/log", "/var/tmp", "/root"};
 	/* These would show the host's name, place, or tools; programs do well without them. */
-	static const char *const hidden[] = {"/etc/ld.so.preload", "/etc/localtime",
-					     "/etc/adjtime", "/.dockerenv"};
+	static const char *const hidden[] = {"/etc/ld.so.preload", "/etc/localtime", "/etc/adjtime",
+					     "/.dockerenv"};
 	char text[512];
 
 	for (size_t i = 0; i < sizeof(mount_points) / sizeof(*mount_points); i++)
@@ -165,7 +167,7 @@ void bh_files_destroy(struct bh_posix_node *node)
 		struct bh_override *override = node->overrides;
 
 		node->overrides = override->next;
-		free((void *)override->input.data);
+		free((void *) override->input.data);
 		free(override->input.text);
 		free(override->input.path);
 		free(override);
@@ -184,8 +186,8 @@ static void describe(struct bh_posix_node *node, const struct bh_input *input,
 	stat_ret->number = input->number;
 	stat_ret->size = input->kind == BH_INPUT_DIRECTORY ? DIRECTORY_SIZE : input->size;
 	/* A link's size is its target's length, which only its contents tell. */
-	if (input->kind == BH_INPUT_SYMLINK && (is_override(node, input) ||
-						!bh_inputs_read(node->posix->inputs, input)))
+	if (input->kind == BH_INPUT_SYMLINK &&
+	    (is_override(node, input) || !bh_inputs_read(node->posix->inputs, input)))
 		stat_ret->size = input->text_size;
 }
 

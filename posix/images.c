@@ -59,8 +59,8 @@ void bh_images_remove(struct bh_posix_node *node, int pid, uint64_t start, uint6
 	uint64_t kept = 0;
 
 	for (uint64_t i = 0; i < bh_posix_images.count; i++)
-		if (images[i].node != node->id || images[i].pid != pid ||
-		    images[i].base < start || images[i].base >= end)
+		if (images[i].node != node->id || images[i].pid != pid || images[i].base < start ||
+		    images[i].base >= end)
 			images[kept++] = images[i];
 	if (kept == bh_posix_images.count)
 		return;
@@ -115,8 +115,8 @@ struct bh_error *bh_posix_image_list(bh_posix_read_fn read, void *arg,
 	images = calloc(table.count + 1, sizeof(*images));
 	if (!images)
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the list of programs");
-	if (table.count && read(arg, (uint64_t)table.images, images,
-				table.count * sizeof(*images))) {
+	if (table.count &&
+	    read(arg, (uint64_t)table.images, images, table.count * sizeof(*images))) {
 		free(images);
 		return bh_error_new(BH_ERR_INTERNAL, "the list of programs can't be read");
 	}

@@ -21,19 +21,19 @@
 struct entry {
 	struct bh_input input; /* first: bh_inputs_read() gets it back from its address */
 	uint64_t path_hash;
-	int descriptor;        /* -1: none */
-	int data_is_mapped;    /* data is a mapping of size bytes of the file; else malloc'ed */
-	struct stat identity;  /* of the file, when data_is_mapped */
+	int descriptor;		 /* -1: none */
+	int data_is_mapped;	 /* data is a mapping of size bytes of the file; else malloc'ed */
+	struct stat identity;	 /* of the file, when data_is_mapped */
 	int content_is_recorded; /* the trace holds the hash, which must be met */
-	int read_error;        /* 0, or the -errno that reading gave: it gives the same again */
+	int read_error;		 /* 0, or the -errno that reading gave: it gives the same again */
 };
 
 struct bh_inputs {
 	int is_recorded;
 	struct entry **entries; /* in order of first question */
 	size_t count, capacity;
-	uint32_t *buckets;      /* index + 1 into entries; 0 is empty */
-	size_t bucket_count;    /* a power of two, more than twice count */
+	uint32_t *buckets;   /* index + 1 into entries; 0 is empty */
+	size_t bucket_count; /* a power of two, more than twice count */
 	char *missing;
 };
 
@@ -449,7 +449,8 @@ static int descriptor_from_data(struct entry *entry)
 	return 0;
 }
 
-/* What is mapped into a program must be the file that was hashed, whatever its path leads to now. */
+/* What is mapped into a program must be the file that was hashed, whatever its path leads to now.
+ */
 static int descriptor_from_file(struct entry *entry)
 {
 	const struct stat *was = &entry->identity;
@@ -476,8 +477,8 @@ int bh_inputs_descriptor(struct bh_inputs *inputs, const struct bh_input *input)
 	if (!ret && input->kind != BH_INPUT_FILE)
 		ret = -EISDIR;
 	if (!ret && entry->descriptor < 0)
-		ret = entry->data_is_mapped ? descriptor_from_file(entry) :
-					      descriptor_from_data(entry);
+		ret = entry->data_is_mapped ? descriptor_from_file(entry)
+					    : descriptor_from_data(entry);
 	return ret ? ret : entry->descriptor;
 }
 

@@ -27,14 +27,14 @@ enum bh_input_kind {
 };
 
 struct bh_input {
-	char *path;          /* absolute host path, normalised; owned by the table */
-	uint8_t kind;        /* enum bh_input_kind */
-	uint16_t mode;       /* permission bits; owner and times are never shown to a node */
-	uint64_t size;       /* bytes of a file */
+	char *path;	     /* absolute host path, normalised; owned by the table */
+	uint8_t kind;	     /* enum bh_input_kind */
+	uint16_t mode;	     /* permission bits; owner and times are never shown to a node */
+	uint64_t size;	     /* bytes of a file */
 	uint64_t number;     /* inode number shown to nodes: a hash of the path */
-	int was_read;        /* contents (or listing) were read, so hash is valid */
+	int was_read;	     /* contents (or listing) were read, so hash is valid */
 	uint8_t hash[16];    /* XXH3-128, canonical, of contents, link target or listing */
-	char *text;          /* link target, or directory listing (names NUL-separated, sorted, each
+	char *text;	     /* link target, or directory listing (names NUL-separated, sorted, each
 			      * followed by its kind's digit and NUL); owned by the table */
 	size_t text_size;    /* bytes of text */
 	const uint8_t *data; /* file contents, mapped read-only and private; NULL until read */

@@ -57,16 +57,16 @@ _Static_assert(sizeof(struct pt_regs) == BH_USER_REGS_WORDS * 8, "x86-64's layou
 /* Offsets in an arena. */
 #define BH_ARENA_PROGRAM   0x00400000ull /* a position-independent program */
 #define BH_ARENA_MAP_TOP   0x2f700000ull /* mmap() goes down from here */
-#define BH_ARENA_STACK     0x2f7f0000ull /* lowest address of the main stack */
+#define BH_ARENA_STACK	   0x2f7f0000ull /* lowest address of the main stack */
 #define BH_ARENA_STACK_TOP 0x2fff0000ull
-#define BH_ARENA_ASIDE     0x30000000ull /* where a fixed program is put while another runs */
+#define BH_ARENA_ASIDE	   0x30000000ull /* where a fixed program is put while another runs */
 
 /* A range with one protection and one source. */
 struct bh_region {
-	uint64_t start, end;         /* as the program sees them */
-	int prot;                    /* PROT_* */
+	uint64_t start, end;	     /* as the program sees them */
+	int prot;		     /* PROT_* */
 	const struct bh_input *file; /* NULL: anonymous or copied */
-	uint64_t offset;             /* of start in the file */
+	uint64_t offset;	     /* of start in the file */
 };
 
 #define BH_NO_SLOT (~0u)
@@ -76,7 +76,7 @@ struct bh_mm {
 	struct bh_posix_node *node;
 	unsigned int window; /* the arena that its program sees; a forked child's is its parent's */
 	unsigned int aside;  /* the arena where it lies while a relative has the window */
-	int uses_fixed;      /* has regions below BH_FIXED_END */
+	int uses_fixed;	     /* has regions below BH_FIXED_END */
 	struct bh_region *regions; /* sorted, disjoint */
 	size_t region_count, region_capacity;
 	uint64_t brk_start, brk;
@@ -137,10 +137,10 @@ struct bh_task {
 	struct bh_task_view view; /* first: see posix.h; entry.S knows its layout */
 	struct bh_posix_node *node;
 	struct bh_mm *mm;
-	uint64_t instant_ns; /* virtual time of the last system call ... */
-	unsigned int calls;  /* ... and how many there were at that instant */
-	int pid;             /* process; 0 until it is known */
-	int is_new;          /* copied, and not yet in its program */
+	uint64_t instant_ns;	      /* virtual time of the last system call ... */
+	unsigned int calls;	      /* ... and how many there were at that instant */
+	int pid;		      /* process; 0 until it is known */
+	int is_new;		      /* copied, and not yet in its program */
 	struct bh_task *next, **link; /* all tasks of the node */
 };
 
@@ -179,7 +179,7 @@ void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int
 struct bh_task *bh_task_create(struct bh_posix_node *node, struct pt_regs *regs);
 void bh_task_reset(struct bh_task *task);
 BH_OP void *bh_task_op_fork(void *user_host, void *parent, struct pt_regs *regs, int share_memory,
-		      unsigned long fs_base);
+			    unsigned long fs_base);
 BH_OP void bh_task_op_release(void *user_host, void *task);
 BH_OP void bh_task_op_switch(void *user_host, void *task);
 BH_OP void bh_task_op_enter(void *user_host, void *task) __attribute__((noreturn));
@@ -203,13 +203,13 @@ struct bh_elf_segment {
 #define BH_ELF_MAX_SEGMENTS 16
 
 struct bh_elf {
-	int is_fixed;             /* ET_EXEC */
-	uint64_t entry, phdr;     /* addresses in the file; phdr 0 if not mapped */
+	int is_fixed;	      /* ET_EXEC */
+	uint64_t entry, phdr; /* addresses in the file; phdr 0 if not mapped */
 	unsigned int phdr_count;
-	uint64_t low, high;       /* first and end of the mapped addresses, whole pages */
+	uint64_t low, high; /* first and end of the mapped addresses, whole pages */
 	uint64_t alignment;
-	uint64_t dynamic;         /* address of the dynamic section, 0 if none */
-	uint64_t frame_table;     /* offset in the file of .eh_frame_hdr, 0 if none */
+	uint64_t dynamic;     /* address of the dynamic section, 0 if none */
+	uint64_t frame_table; /* offset in the file of .eh_frame_hdr, 0 if none */
 	uint64_t frame_table_address, frame_table_size;
 	struct bh_elf_segment segments[BH_ELF_MAX_SEGMENTS];
 	size_t segment_count;
@@ -222,8 +222,8 @@ int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const 
 
 /* A file that the node shows in place of the host's. */
 struct bh_override {
-	struct bh_input input;  /* path, kind, mode, size, number, text or data */
-	int is_merged;          /* a directory: the host's names and those of overrides in it */
+	struct bh_input input; /* path, kind, mode, size, number, text or data */
+	int is_merged;	       /* a directory: the host's names and those of overrides in it */
 	struct bh_override *next;
 };
 
@@ -266,7 +266,7 @@ struct bh_error *bh_files_set_defaults(struct bh_posix_node *node);
 void bh_files_destroy(struct bh_posix_node *node);
 BH_OP int bh_files_op_lookup(void *user_host, const char *path, struct bh_user_stat *stat_ret);
 BH_OP int bh_files_op_content(void *user_host, const void *handle, const void **data_ret,
-			unsigned long *size_ret);
+			      unsigned long *size_ret);
 BH_OP unsigned long bh_files_op_number(void *user_host, const void *handle, const char *name);
 /* A descriptor of the host for mapping, or -errno: -ENODEV if the file is no file of the host. */
 int bh_files_descriptor(struct bh_posix_node *node, const struct bh_input *file);

@@ -101,9 +101,9 @@ static int map_host(uint64_t start, uint64_t length, int prot, int descriptor, u
 
 	if (descriptor < 0)
 		flags |= MAP_ANONYMOUS;
-	return mmap((void *)start, length, prot, flags, descriptor, (off_t)offset) == MAP_FAILED ?
-		       -errno :
-		       0;
+	return mmap((void *)start, length, prot, flags, descriptor, (off_t)offset) == MAP_FAILED
+		       ? -errno
+		       : 0;
 }
 
 static int remember(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
@@ -223,7 +223,7 @@ static int map_descriptor(struct bh_task *task, uint64_t start, uint64_t length,
 		return -EACCES;
 	if (!stat.is_regular || (is_shared && prot & PROT_WRITE)) {
 		bh_posix_node_log(task->node, "mmap of %s%s refused: ENODEV", stat.path,
-			    stat.is_regular ? " for shared writing" : "");
+				  stat.is_regular ? " for shared writing" : "");
 		return -ENODEV;
 	}
 	if (stat.handle) {
@@ -394,8 +394,8 @@ long bh_memory_mremap(struct bh_task *task, const struct pt_regs *regs)
 	if (region->end == old + old_length && !region->file &&
 	    bh_mm_is_in_reach(mm, old, old + new_length) &&
 	    bh_regions_is_free(mm, region->end, old + new_length)) {
-		int ret = bh_mm_map_anonymous(mm, region->end, new_length - old_length,
-					      region->prot);
+		int ret =
+			bh_mm_map_anonymous(mm, region->end, new_length - old_length, region->prot);
 
 		return ret ? ret : (long)old;
 	}

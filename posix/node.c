@@ -10,7 +10,8 @@
 
 #include "posix/internal.h"
 
-static BH_OP void op_output(void *user_host, int pid, int fd, const void *data, unsigned long length)
+static BH_OP void op_output(void *user_host, int pid, int fd, const void *data,
+			    unsigned long length)
 {
 	struct bh_posix_node *node = user_host;
 
@@ -96,8 +97,8 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 	node->next = posix->nodes;
 	posix->nodes = node;
 	node->hostname = strdup(hostname);
-	error = node->hostname ? bh_files_set_defaults(node) :
-				 bh_error_new(BH_ERR_NOMEM, "no memory for the name of a node");
+	error = node->hostname ? bh_files_set_defaults(node)
+			       : bh_error_new(BH_ERR_NOMEM, "no memory for the name of a node");
 	if (error) {
 		bh_posix_node_destroy(node);
 		return error;

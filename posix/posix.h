@@ -81,13 +81,13 @@ struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *
 /* --- addresses of programs --- */
 
 /* Every process has an arena of 1 GiB; those of a node lie together. */
-#define BH_ARENA_BASE     0x100000000000ull /* 16 TiB */
-#define BH_ARENA_SIZE     0x40000000ull
+#define BH_ARENA_BASE	  0x100000000000ull /* 16 TiB */
+#define BH_ARENA_SIZE	  0x40000000ull
 #define BH_ARENA_PER_NODE 64
-#define BH_ARENA_END      0x7f0000000000ull /* no arena lies above */
+#define BH_ARENA_END	  0x7f0000000000ull /* no arena lies above */
 /* Programs that aren't position-independent run here, one at a time; the others' are put aside. */
-#define BH_FIXED_BASE     0x10000ull
-#define BH_FIXED_END      0x10000000ull
+#define BH_FIXED_BASE 0x10000ull
+#define BH_FIXED_END  0x10000000ull
 
 static inline int bh_posix_is_program_address(uint64_t address)
 {
@@ -106,21 +106,21 @@ struct bh_task_view {
 	 * of struct user_regs_struct from r15 to ss, at the top of the task's kernel stack. */
 	uint64_t *regs;
 	uint64_t fs_base, gs_base; /* the program's, while it is in the kernel */
-	void *xsave;               /* the program's FP state, standard XSAVE format */
-	uint64_t is_in_program;    /* 1: the program has the CPU (regs, … are then out of date) */
-	uint64_t node;             /* node id */
+	void *xsave;		   /* the program's FP state, standard XSAVE format */
+	uint64_t is_in_program;	   /* 1: the program has the CPU (regs, … are then out of date) */
+	uint64_t node;		   /* node id */
 };
 #define BH_USER_REGS_WORDS 21
 
 /* A mapped program or library. Fixed size, so that it can be read from another process. */
 struct bh_posix_image {
 	uint32_t node;
-	int32_t pid;           /* process (thread group) */
-	uint64_t base;         /* address of the file's first byte: the load bias of a PIE */
-	uint64_t size;         /* up to the end of its last segment */
-	uint64_t bias;         /* to add to the addresses in the file; 0 for a fixed one */
-	uint64_t dynamic;      /* address of its dynamic section (l_ld), 0 if static */
-	char path[232];        /* in the node's root; NUL-terminated, cut if longer */
+	int32_t pid;	  /* process (thread group) */
+	uint64_t base;	  /* address of the file's first byte: the load bias of a PIE */
+	uint64_t size;	  /* up to the end of its last segment */
+	uint64_t bias;	  /* to add to the addresses in the file; 0 for a fixed one */
+	uint64_t dynamic; /* address of its dynamic section (l_ld), 0 if static */
+	char path[232];	  /* in the node's root; NUL-terminated, cut if longer */
 };
 
 /*

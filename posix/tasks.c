@@ -176,8 +176,8 @@ void *bh_task_op_fp(void *user_host, void *argument)
 			memset(area + 160, 0, 256);
 		*header |= 3;
 	}
-	/* What differs between processors: the last x87 instruction's place, the mask of valid MXCSR
-	 * bits; and the unused end, where the host's note about the area lies. */
+	/* What differs between processors: the last x87 instruction's place, the mask of valid
+	 * MXCSR bits; and the unused end, where the host's note about the area lies. */
 	memset((char *)task->view.xsave + 6, 0, 18);
 	memcpy((char *)task->view.xsave + 28, &mxcsr_mask, sizeof(mxcsr_mask));
 	memset((char *)task->view.xsave + 416, 0, 96);

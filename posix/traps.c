@@ -157,16 +157,14 @@ static void save_fp(struct bh_task *task, const ucontext_t *context)
  * The program that has the CPU has trapped: from here on this is its kernel's time. The handler's
  * frame is copied, so the signal stack is free once we are off it.
  */
-static void __attribute__((noreturn))
-leave_program(struct bh_task *task, const ucontext_t *context, struct pt_regs *regs,
-	      bh_trap_fn trap)
+static void __attribute__((noreturn)) leave_program(struct bh_task *task, const ucontext_t *context,
+						    struct pt_regs *regs, bh_trap_fn trap)
 {
 	save_fp(task, context);
 	bh_user_trap(task, regs, trap);
 }
 
-static struct pt_regs *take_over(struct bh_task *task, const ucontext_t *context,
-				 uint64_t fs_base)
+static struct pt_regs *take_over(struct bh_task *task, const ucontext_t *context, uint64_t fs_base)
 {
 	struct pt_regs *regs = (struct pt_regs *)task->view.regs;
 
@@ -189,7 +187,7 @@ static void do_host_call(ucontext_t *context)
 static void refuse_foreign_call(struct bh_task *task, struct pt_regs *regs)
 {
 	bh_posix_node_log(task->node, "a 32-bit system call (number %lld) refused: ENOSYS",
-		    (long long)regs->ax);
+			  (long long)regs->ax);
 	regs->ax = (uint64_t)-ENOSYS;
 	bh_posix_node_image(task->node)->leave(regs);
 }

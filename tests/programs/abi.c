@@ -64,15 +64,16 @@ static void handle(int signal, void (*handler)(int, siginfo_t *, void *), int fl
 
 static void test_memory(void)
 {
-	char *map = mmap(NULL, 10 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map =
+		mmap(NULL, 10 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *moved;
 
 	CHECK(map != MAP_FAILED);
 	strcpy(map, "here");
 	CHECK(!munmap(map + 4096, 4096));
 	CHECK(mprotect(map, 3 * 4096, PROT_READ) == -1 && errno == ENOMEM);
-	CHECK(mmap(map, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
-		      MAP_FAILED &&
+	CHECK(mmap(map, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		   0) == MAP_FAILED &&
 	      errno == EEXIST);
 	CHECK(mmap((void *)0x7f0000000000, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 		   -1, 0) == MAP_FAILED &&

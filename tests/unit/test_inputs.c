@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of inputs, live and recorded: posix/inputs.c. TAP on stdout, exit status 1 on failure. */
+/* The table of inputs, live and recorded: posix/inputs.c. TAP on stdout, exit status 1 on failure.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /*
  * Unmodified programs on one node: the kernel library and posix/ together, driven by host
  * operations written here, without the simulator. The image is $BACKHOP_TEST_IMAGE, or
- * $BUILD/kernel-6.1/image, and tests/programs/abi is in $BUILD/programs. TAP on stdout; with BACKHOP_TEST_VERBOSE=1 what programs print and
- * the kernel's log go to stderr.
+ * $BUILD/kernel-6.1/image, and tests/programs/abi is in $BUILD/programs. TAP on stdout; with
+ * BACKHOP_TEST_VERBOSE=1 what programs print and the kernel's log go to stderr.
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -158,15 +158,18 @@ static const struct bh_posix_callbacks callbacks = {
 static void start(const char *const *argv)
 {
 	static const char *const environment[] = {
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", NULL,
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root",
+		"LANG=C.UTF-8",
+		NULL,
 	};
 
 	host.output_size = host.log_size = 0;
 	host.output[0] = host.log[0] = '\0';
 	host.pid = host.has_ended = 0;
 	host.wait_status = -1;
-	host.spawn = (struct bh_spawn){.id = 1, .path = argv[0], .argv = argv, .cwd = "/",
-				       .envp = environment};
+	host.spawn = (struct bh_spawn){
+		.id = 1, .path = argv[0], .argv = argv, .cwd = "/", .envp = environment};
 	host.spawn_waits = 1;
 	host.limit = now_ns + LIMIT_NS;
 }
@@ -238,8 +241,7 @@ static void test_network(void)
 	ok(RUN("ping", "-c", "1", "-W", "1", "10.0.0.2") == 1 << 8 && printed("0 received"),
 	   "ping gives up when nobody answers");
 	ok(RUN("sysctl", "-w", "net.ipv4.ip_forward=1") == 0 &&
-		   RUN("cat", "/proc/sys/net/ipv4/ip_forward") == 0 &&
-		   !strcmp(host.output, "1\n"),
+		   RUN("cat", "/proc/sys/net/ipv4/ip_forward") == 0 && !strcmp(host.output, "1\n"),
 	   "sysctl writes");
 }
 
@@ -304,7 +306,8 @@ static void test_images(void)
 	free(images);
 }
 
-/* A fork of the whole process is a checkpoint: in the copy everything goes on as in the original. */
+/* A fork of the whole process is a checkpoint: in the copy everything goes on as in the original.
+ */
 static void test_copy_of_process(void)
 {
 	static const char script[] = "import time, os\n"
@@ -324,8 +327,7 @@ static void test_copy_of_process(void)
 	if (!pid) {
 		bh_posix_after_fork();
 		go_on(UINT32_MAX);
-		_exit(write(pipes[1], host.output, host.output_size) !=
-			      (ssize_t)host.output_size ||
+		_exit(write(pipes[1], host.output, host.output_size) != (ssize_t)host.output_size ||
 		      !host.has_ended || host.wait_status);
 	}
 	close(pipes[1]);
@@ -389,7 +391,8 @@ int main(int argc, char **argv)
 	struct bh_error *error;
 
 	is_verbose = getenv("BACKHOP_TEST_VERBOSE") != NULL;
-	snprintf(default_path, sizeof(default_path), "%s/kernel-6.1/image", build ? build : "build");
+	snprintf(default_path, sizeof(default_path), "%s/kernel-6.1/image",
+		 build ? build : "build");
 	error = bh_image_open(path ? path : default_path, &image);
 	if (!error)
 		error = create(image, &inputs, &posix);

@@ -21,7 +21,19 @@
 /* TF and RF: debugging, not part of the program's state. */
 #define DEBUG_FLAGS 0x10100ull
 
+/* At most this many killed processes are left to end in their own time. */
+#define DYING_MAX 16
+
+/* What a tracee and all forks of it share: the processes that were killed. They give back their
+ * memory on whatever CPU is free, while the replay goes on. */
+struct family {
+	size_t members;
+	pid_t dying[DYING_MAX];
+	size_t dying_count;
+};
+
 struct bh_tracee {
+	struct family *family;
 	pid_t pid;
 	int is_gone;
 	int has_registers, registers_changed;
@@ -88,12 +100,19 @@ child_main(const int *pipe_ends, void (*run)(void *arg), void *arg)
 struct bh_error *bh_tracee_start(void (*run)(void *arg), void *arg, struct bh_tracee **tracee_ret)
 {
 	struct bh_tracee *tracee = calloc(1, sizeof(*tracee));
+	struct family *family = calloc(1, sizeof(*family));
 	int pipe_ends[2];
 
-	if (!tracee)
+	if (!tracee || !family) {
+		free(tracee);
+		free(family);
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	}
+	tracee->family = family;
+	family->members = 1;
 	if (pipe(pipe_ends)) {
 		free(tracee);
+		free(family);
 		return bh_error_new(BH_ERR_MACHINE, "cannot create a pipe (%s)", strerror(errno));
 	}
 	tracee->pid = fork();
@@ -121,19 +140,57 @@ struct bh_error *bh_tracee_start(void (*run)(void *arg), void *arg, struct bh_tr
 	return NULL;
 }
 
-void bh_tracee_destroy(struct bh_tracee *tracee)
+/* Non-zero when the killed process has ended. */
+static int reap(pid_t pid, int flags)
 {
 	int status;
 
+	for (;;) {
+		pid_t waited = waitpid(pid, &status, __WALL | flags);
+		if (waited < 0 && errno == EINTR)
+			continue;
+		if (waited != pid)
+			return waited < 0;
+		if (!WIFSTOPPED(status))
+			return 1;
+		ptrace(PTRACE_CONT, pid, 0, 0);
+	}
+}
+
+/* Forgets those that have ended; waits until there is room, or for all. */
+static void reap_dying(struct family *family, int wait_for_all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < family->dying_count; i++) {
+		int must_wait = wait_for_all || family->dying_count - i + kept >= DYING_MAX;
+		if (!reap(family->dying[i], must_wait ? 0 : WNOHANG))
+			family->dying[kept++] = family->dying[i];
+	}
+	family->dying_count = kept;
+}
+
+static void let_die(struct bh_tracee *tracee)
+{
+	struct family *family = tracee->family;
+	cpu_set_t any;
+
+	memset(&any, 0xff, sizeof(any));
+	sched_setaffinity(tracee->pid, sizeof(any), &any);
+	kill(tracee->pid, SIGKILL);
+	family->dying[family->dying_count++] = tracee->pid;
+	reap_dying(family, 0);
+}
+
+void bh_tracee_destroy(struct bh_tracee *tracee)
+{
 	if (!tracee)
 		return;
-	if (!tracee->is_gone) {
-		kill(tracee->pid, SIGKILL);
-		while (waitpid(tracee->pid, &status, __WALL) == tracee->pid) {
-			if (!WIFSTOPPED(status))
-				break;
-			ptrace(PTRACE_CONT, tracee->pid, 0, 0);
-		}
+	if (!tracee->is_gone)
+		let_die(tracee);
+	if (!--tracee->family->members) {
+		reap_dying(tracee->family, 1);
+		free(tracee->family);
 	}
 	free(tracee);
 }
@@ -480,6 +537,8 @@ struct bh_error *bh_tracee_fork(struct bh_tracee *tracee, void (*after_fork)(voi
 		free(copy);
 		return error;
 	}
+	copy->family = tracee->family;
+	copy->family->members++;
 	copy->is_gone = 0;
 	/* The child's first stop comes before its first instruction. */
 	if (waitpid(copy->pid, &status, __WALL) != copy->pid || !WIFSTOPPED(status))

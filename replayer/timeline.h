@@ -31,7 +31,7 @@ struct bh_timeline_config {
 
 enum bh_arrival {
 	BH_ARRIVED,
-	BH_ARRIVED_EARLIER,   /* the target does not exist: at the last position before it */
+	BH_ARRIVED_EARLIER,   /* the target does not exist: at the end of its tick or event */
 	BH_ARRIVED_INTERRUPT, /* poll asked to stop; at some exact position on the way */
 	BH_ARRIVED_DIVERGED,  /* the replay left the trace here */
 	BH_ARRIVED_EXITING,   /* the process ends here: timeline.signal */

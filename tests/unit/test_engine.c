@@ -163,8 +163,8 @@ static void seek_somewhere(void)
 	seek_to(position);
 	add_figure(&goto_times, start_us);
 	if (choose(3)) {
-		position.tick = choose(40);
-		position.instruction = choose(12);
+		position.tick = choose(1ull << choose(16));
+		position.instruction = choose(1ull << choose(9));
 		seek_to(position);
 	}
 }

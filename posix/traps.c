@@ -35,7 +35,9 @@
 
 #define ALTERNATE_STACK_SIZE (128ul << 10)
 /* x87, SSE, AVX and AVX-512: what may be in use without asking the host for more. */
-#define XSAVE_MASK 0xe7ull
+#define XSAVE_MASK  0xe7ull
+#define FLAG_TRAP   0x100ull
+#define FLAG_RESUME 0x10000ull
 /* In a saved FP state: the host's description of it (struct _fpx_sw_bytes). */
 #define SW_RESERVED_OFFSET 464
 #define SW_RESERVED_MAGIC  0x46505853u
@@ -130,7 +132,9 @@ static void load_registers(struct pt_regs *regs, const ucontext_t *context)
 	regs->di = (uint64_t)from[REG_RDI];
 	regs->orig_ax = ~0ull;
 	regs->ip = (uint64_t)from[REG_RIP];
-	regs->flags = (uint64_t)from[REG_EFL];
+	/* Whether a debugger steps (trap flag) or a fault was retried (resume flag) must not show.
+	 */
+	regs->flags = (uint64_t)from[REG_EFL] & ~(FLAG_TRAP | FLAG_RESUME);
 	regs->sp = (uint64_t)from[REG_RSP];
 	regs->cs = BH_USER_CS;
 	regs->ss = BH_USER_SS;
@@ -207,6 +211,8 @@ static void on_system_call(int signal, siginfo_t *info, void *argument)
 	regs = take_over(task, context, fs_base);
 	if (info->si_arch != AUDIT_ARCH_X86_64)
 		leave_program(task, context, regs, refuse_foreign_call);
+	/* The instruction leaves the flags in r11, a debugger's trap flag among them. */
+	regs->r11 = regs->flags;
 	regs->orig_ax = regs->ax;
 	regs->ax = (uint64_t)-ENOSYS;
 	leave_program(task, context, regs, bh_syscall_dispatch);

@@ -16,21 +16,8 @@
 #define VIEW_XSAVE      24
 #define VIEW_IN_PROGRAM 32
 
-	.text
-
-/*
- * void bh_user_trap(struct bh_task *task, struct pt_regs *regs, bh_trap_fn trap)
- *
- * regs are aligned to 16 bytes, as the stack must be at a call.
- */
-	.globl bh_user_trap
-	.hidden bh_user_trap
-	.type bh_user_trap, @function
-	.balign 16
-bh_user_trap:
-	.cfi_startproc
-	.cfi_signal_frame
-	.cfi_def_cfa rsi, 168
+/* Where a program's registers lie below a CFA that is the end of its struct pt_regs. */
+.macro SAVED_REGISTERS
 	.cfi_offset r15, -168
 	.cfi_offset r14, -160
 	.cfi_offset r13, -152
@@ -48,6 +35,24 @@ bh_user_trap:
 	.cfi_offset rdi, -56
 	.cfi_offset rip, -40
 	.cfi_offset rsp, -16
+.endm
+
+	.text
+
+/*
+ * void bh_user_trap(struct bh_task *task, struct pt_regs *regs, bh_trap_fn trap)
+ *
+ * regs are aligned to 16 bytes, as the stack must be at a call.
+ */
+	.globl bh_user_trap
+	.hidden bh_user_trap
+	.type bh_user_trap, @function
+	.balign 16
+bh_user_trap:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa rsi, 168
+	SAVED_REGISTERS
 	mov %rsi, %rsp
 	.cfi_def_cfa_register rsp
 	cld
@@ -57,6 +62,76 @@ bh_user_trap:
 	jmp bh_user_enter
 	.cfi_endproc
 	.size bh_user_trap, . - bh_user_trap
+
+/*
+ * From the stub of a changed system call (code_sites.c), with the program's registers as the
+ * "syscall" instruction would leave them, but for r11: rcx is the address behind it. Saves what the
+ * host saves for a handler, where a handler puts it.
+ */
+	.globl bh_user_call
+	.hidden bh_user_call
+	.type bh_user_call, @function
+	.balign 16
+bh_user_call:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa rsp, 0
+	.cfi_register rip, rcx
+	.cfi_val_offset rsp, 0
+	mov bh_trap_task(%rip), %r11
+	mov VIEW_REGS(%r11), %r11
+	mov %rsp, 152(%r11)
+	lea 152(%r11), %rsp
+	.cfi_def_cfa r11, 168
+	.cfi_offset rsp, -16
+	pushfq
+	mov %r15, (%r11)
+	mov %r14, 8(%r11)
+	mov %r13, 16(%r11)
+	mov %r12, 24(%r11)
+	mov %rbp, 32(%r11)
+	mov %rbx, 40(%r11)
+	mov %r10, 56(%r11)
+	mov %r9, 64(%r11)
+	mov %r8, 72(%r11)
+	movq $-38, 80(%r11) /* -ENOSYS */
+	mov %rcx, 88(%r11)
+	mov %rdx, 96(%r11)
+	mov %rsi, 104(%r11)
+	mov %rdi, 112(%r11)
+	mov %rax, 120(%r11)
+	mov %rcx, 128(%r11)
+	movq $0x33, 136(%r11)
+	movq $0x2b, 160(%r11)
+	mov 144(%r11), %rax
+	and $~0x10100, %rax /* a debugger's trap flag, resume flag */
+	mov %rax, 144(%r11)
+	mov %rax, 48(%r11)
+	mov %r11, %rsi
+	.cfi_def_cfa_register rsi
+	SAVED_REGISTERS
+	mov %rsi, %rsp
+	.cfi_def_cfa_register rsp
+	cld
+	mov bh_trap_task(%rip), %rbx
+	movq $0, VIEW_IN_PROGRAM(%rbx)
+	rdfsbase %rax
+	mov %rax, VIEW_FS_BASE(%rbx)
+	rdgsbase %rax
+	mov %rax, VIEW_GS_BASE(%rbx)
+	mov bh_host_fs_base(%rip), %rax
+	wrfsbase %rax
+	mov VIEW_XSAVE(%rbx), %rcx
+	mov bh_xsave_mask(%rip), %rax
+	mov %rax, %rdx
+	shr $32, %rdx
+	xsave64 (%rcx)
+	mov %rbx, %rdi
+	call bh_syscall_dispatch
+	mov %rbx, %rdi
+	jmp bh_user_enter
+	.cfi_endproc
+	.size bh_user_call, . - bh_user_call
 
 /* void bh_user_enter(struct bh_task *task) */
 	.globl bh_user_enter

@@ -9,7 +9,8 @@
  *   memory.c     mmap and its kin; regions.c: the list of what is mapped
  *   residence.c  who of several processes with the same addresses has them now
  *   exec.c       loading a program; elf.c reads its headers
- *   cpu_model.c  the processor that programs see; cpuid_sites.c finds where they ask
+ *   cpu_model.c  the processor that programs see
+ *   code_sites.c what is changed in a program's text when it is mapped
  *   tasks.c      tasks: made, copied, released
  *   files.c      the node's view of files
  *   images.c     the list of programs and libraries for a debugger
@@ -55,6 +56,7 @@ _Static_assert(sizeof(struct pt_regs) == BH_USER_REGS_WORDS * 8, "x86-64's layou
 /* --- memory of a process --- */
 
 /* Offsets in an arena. */
+#define BH_ARENA_STUBS	   0x00010000ull /* code of ours for the program: code_sites.c */
 #define BH_ARENA_PROGRAM   0x00400000ull /* a position-independent program */
 #define BH_ARENA_MAP_TOP   0x2f700000ull /* mmap() goes down from here */
 #define BH_ARENA_STACK	   0x2f7f0000ull /* lowest address of the main stack */
@@ -71,6 +73,11 @@ struct bh_region {
 
 #define BH_NO_SLOT (~0u)
 
+/* The same for fixed programs, which seldom begin below. */
+#define BH_FIXED_STUBS_END 0x00400000ull
+/* A page at the same address in every run: its first word is the address of bh_user_call. */
+#define BH_GATE_ADDRESS 0x1fff0000ull
+
 struct bh_mm {
 	unsigned int references;
 	struct bh_posix_node *node;
@@ -80,7 +87,8 @@ struct bh_mm {
 	struct bh_region *regions; /* sorted, disjoint */
 	size_t region_count, region_capacity;
 	uint64_t brk_start, brk;
-	uint64_t interpreter_bias; /* 0: none */
+	uint64_t interpreter_bias;   /* 0: none */
+	uint64_t stubs, fixed_stubs; /* where the next stubs go */
 };
 
 uint64_t bh_arena_address(uint32_t node_id, unsigned int slot);
@@ -152,12 +160,14 @@ void bh_user_trap(struct bh_task *task, struct pt_regs *regs, bh_trap_fn trap)
 	__attribute__((noreturn));
 /* Back to (or first into) the program. */
 void bh_user_enter(struct bh_task *task) __attribute__((noreturn));
+/* Where a changed system call of a program enters the host: not a function. */
+extern const char bh_user_call[];
 /* The instruction that leaves for the program: a fault there is the program's. */
 extern const char bh_user_iret[];
 
 /* traps.c */
 extern uint64_t bh_xsave_mask; /* read by entry.S */
-extern uint64_t bh_xsave_size;
+extern uint64_t bh_xsave_size, bh_host_fs_base;
 extern struct bh_task *bh_trap_task; /* the task whose program has or last had the CPU */
 void bh_traps_set_posix(struct bh_posix *posix);
 
@@ -168,12 +178,14 @@ void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs);
 /* cpu_model.c */
 uint64_t bh_cpu_model_hwcap(void);
 void bh_cpu_model_cpuid(struct pt_regs *regs);
-/* cpuid_sites.c: replaces "cpuid" in what was mapped of data at offset by an instruction that
- * traps. data is the whole file. */
+/* code_sites.c: changes what was mapped at start, of file (NULL: not the host's) at offset. data is
+ * the whole file; prot what the mapping has, before and after. */
 #define BH_CPUID_TRAP_0 0xcd /* int $0x43: faults, and no program has it */
 #define BH_CPUID_TRAP_1 0x43
-void bh_cpuid_sites_patch(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
-			  const void *data, uint64_t size, uint64_t offset);
+void bh_code_sites_change(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
+			  const struct bh_input *file, const void *data, uint64_t size,
+			  uint64_t offset);
+void bh_code_sites_destroy(struct bh_posix *posix);
 
 /* tasks.c */
 struct bh_task *bh_task_create(struct bh_posix_node *node, struct pt_regs *regs);
@@ -253,6 +265,7 @@ struct bh_posix {
 	uint64_t seed;
 	struct bh_posix_node *nodes;
 	struct bh_mm *fixed_resident; /* whose memory lies at the fixed addresses */
+	struct bh_code_sites *code_sites;
 };
 
 /* node.c: one line for the log of the current process. */

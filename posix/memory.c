@@ -53,6 +53,8 @@ int bh_mm_create(struct bh_posix_node *node, struct bh_mm **mm_ret)
 	mm->node = node;
 	mm->window = slot;
 	mm->aside = BH_NO_SLOT;
+	mm->stubs = bh_mm_base(mm) + BH_ARENA_STUBS;
+	mm->fixed_stubs = BH_FIXED_BASE;
 	*mm_ret = mm;
 	return 0;
 }
@@ -138,7 +140,8 @@ int bh_mm_map_copy(struct bh_mm *mm, uint64_t start, uint64_t length, int prot, 
 		return ret;
 	memcpy((void *)start, (const char *)data + offset, copied < length ? copied : length);
 	if (prot & PROT_EXEC)
-		bh_cpuid_sites_patch(mm, start, length, PROT_READ | PROT_WRITE, data, size, offset);
+		bh_code_sites_change(mm, start, length, PROT_READ | PROT_WRITE, NULL, data, size,
+				     offset);
 	if (mprotect((void *)start, length, prot))
 		return -errno;
 	return bh_regions_protect(mm, start, start + length, prot);
@@ -163,7 +166,7 @@ int bh_mm_map_file(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
 	if (!ret)
 		ret = remember(mm, start, length, prot, file, offset);
 	if (!ret && prot & PROT_EXEC)
-		bh_cpuid_sites_patch(mm, start, length, prot, data, size, offset);
+		bh_code_sites_change(mm, start, length, prot, file, data, size, offset);
 	return ret;
 }
 
@@ -291,7 +294,7 @@ long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs)
 	return bh_mm_unmap(task->mm, start, start + length);
 }
 
-/* Text that becomes executable only now has its cpuid instructions replaced now. */
+/* Text that becomes executable only now is changed now. */
 static void patch_new_text(struct bh_mm *mm, uint64_t start, uint64_t end)
 {
 	size_t i = bh_regions_find(mm, start);
@@ -300,9 +303,9 @@ static void patch_new_text(struct bh_mm *mm, uint64_t start, uint64_t end)
 		const struct bh_region *region = &mm->regions[i];
 
 		if (region->file && region->file->data)
-			bh_cpuid_sites_patch(mm, region->start, region->end - region->start,
-					     region->prot, region->file->data, region->file->size,
-					     region->offset);
+			bh_code_sites_change(mm, region->start, region->end - region->start,
+					     region->prot, region->file, region->file->data,
+					     region->file->size, region->offset);
 	}
 }
 

@@ -68,6 +68,7 @@ void bh_posix_destroy(struct bh_posix *posix)
 	while (posix->nodes)
 		bh_posix_node_destroy(posix->nodes);
 	bh_traps_set_posix(NULL);
+	bh_code_sites_destroy(posix);
 	free(posix);
 }
 

@@ -97,6 +97,8 @@ static struct bh_mm *copy_memory(struct bh_mm *parent)
 	child->uses_fixed = parent->uses_fixed;
 	child->brk_start = parent->brk_start;
 	child->brk = parent->brk;
+	child->stubs = parent->stubs;
+	child->fixed_stubs = parent->fixed_stubs;
 	node->slot_users[child->window]++;
 	child->aside = parent->aside == BH_NO_SLOT ? BH_NO_SLOT : bh_mm_slot_take(node);
 	if (child->aside == BH_NO_SLOT)

@@ -44,11 +44,10 @@
 
 extern const char __executable_start[], etext[];
 
-uint64_t bh_xsave_mask, bh_xsave_size;
+uint64_t bh_xsave_mask, bh_xsave_size, bh_host_fs_base;
 struct bh_task *bh_trap_task;
 
 static struct bh_posix *posix;
-static uint64_t host_fs_base;
 static void *alternate_stack;
 static int is_set_up;
 
@@ -203,7 +202,7 @@ static void on_system_call(int signal, siginfo_t *info, void *argument)
 	ucontext_t *context = argument;
 	struct pt_regs *regs;
 
-	write_fs_base(host_fs_base);
+	write_fs_base(bh_host_fs_base);
 	if (!task || !task->view.is_in_program) {
 		do_host_call(context);
 		return;
@@ -391,7 +390,7 @@ static void on_fault(int signal, siginfo_t *info, void *argument)
 	struct bh_posix_node *node;
 	uint64_t ip = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
 
-	write_fs_base(host_fs_base);
+	write_fs_base(bh_host_fs_base);
 	if (task && task->view.is_in_program) {
 		on_program_fault(task, signal, info, context, fs_base);
 		return;
@@ -441,6 +440,21 @@ static struct bh_error *check_machine(void)
 	return NULL;
 }
 
+/* Changed system calls of programs find the way in by a fixed address. */
+static struct bh_error *open_gate(void)
+{
+	uint64_t *gate = mmap((void *)BH_GATE_ADDRESS, BH_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (gate != (void *)BH_GATE_ADDRESS)
+		return bh_error_new(BH_ERR_MACHINE, "the address 0x%llx is not free",
+				    BH_GATE_ADDRESS);
+	*gate = (uint64_t)bh_user_call;
+	if (mprotect(gate, BH_PAGE_SIZE, PROT_READ))
+		return bh_error_new(BH_ERR_INTERNAL, "mprotect: %s", strerror(errno));
+	return NULL;
+}
+
 static struct bh_error *install(int signal, void (*handler)(int, siginfo_t *, void *))
 {
 	struct sigaction action = {.sa_sigaction = handler,
@@ -461,11 +475,12 @@ struct bh_error *bh_posix_process_setup(void)
 		return NULL;
 	BH_TRY(check_machine());
 	find_xsave();
-	host_fs_base = read_fs_base();
+	bh_host_fs_base = read_fs_base();
 	alternate_stack = mmap(NULL, ALTERNATE_STACK_SIZE, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (alternate_stack == MAP_FAILED)
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the signal stack");
+	BH_TRY(open_gate());
 	BH_TRY(install(SIGSYS, on_system_call));
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		BH_TRY(install(faults[i], on_fault));

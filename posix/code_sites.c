@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Places in a program's text that are changed when it is mapped.
+ *
+ * cpuid: programs ask the processor what it can and choose their functions by the answer, so a run
+ * would differ between machines. Few processors let cpuid fault. So its two bytes become
+ * "int $0x43", which faults, and traps.c answers. The two bytes also occur inside other
+ * instructions: they are taken for cpuid only if a linear sweep from the function's start, as the
+ * unwind table names it, meets an instruction there; without a table (static programs) the sweep
+ * starts where the segment does.
+ *
+ * "mov $number, %eax; syscall": a trap for each system call costs a signal, and a stop when a
+ * debugger watches. So the mov becomes a jump to a stub of the process, which loads the number and
+ * the address behind the call, as the instruction would, and enters the host (bh_user_call in
+ * entry.S). The "syscall" itself stays: a call that is restarted after a signal goes back to it, as
+ * do other ways to it, and it traps as before. So nothing that the program can see moves.
+ *
+ * Called by memory.c for each mapping of executable pages.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/disassemble.h"
+#include "posix/internal.h"
+
+enum site_kind {
+	SITE_CPUID,
+	SITE_CALL, /* offset is the mov's */
+};
+
+struct site {
+	uint64_t offset;
+	enum site_kind kind;
+};
+
+/* What was found in a file, in ascending order; kept for the run. */
+struct bh_code_sites {
+	struct bh_code_sites *next;
+	const void *data; /* the file's bytes: the key */
+	size_t count, capacity, calls;
+	struct site *sites;
+};
+
+/* --- cpuid --- */
+
+static int32_t read_i32(const uint8_t *bytes)
+{
+	int32_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+/* .eh_frame_hdr: version 1, then the encodings of the frame pointer, the count and the table; with
+ * these, which all linkers use, the table is pairs of 32-bit offsets, sorted by function. */
+#define EH_VERSION	 1
+#define EH_POINTER_PCREL 0x1b
+#define EH_COUNT_UDATA4	 0x03
+#define EH_TABLE_DATAREL 0x3b
+#define EH_TABLE_OFFSET	 12
+
+/* Address of the function that holds address, by the unwind table; 0 if it isn't known. */
+static uint64_t function_start(const struct bh_elf *elf, const uint8_t *file, uint64_t address)
+{
+	const uint8_t *table = file + elf->frame_table;
+	uint64_t low = 0, high;
+
+	if (elf->frame_table_size < EH_TABLE_OFFSET || table[0] != EH_VERSION ||
+	    table[1] != EH_POINTER_PCREL || table[2] != EH_COUNT_UDATA4 ||
+	    table[3] != EH_TABLE_DATAREL)
+		return 0;
+	high = (uint32_t)read_i32(table + 8);
+	if (high > (elf->frame_table_size - EH_TABLE_OFFSET) / 8)
+		return 0;
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		int64_t start = read_i32(table + EH_TABLE_OFFSET + middle * 8);
+
+		if (elf->frame_table_address + (uint64_t)start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return 0;
+	return elf->frame_table_address +
+	       (uint64_t)(int64_t)read_i32(table + EH_TABLE_OFFSET + (low - 1) * 8);
+}
+
+static const struct bh_elf_segment *segment_at(const struct bh_elf *elf, uint64_t offset)
+{
+	for (size_t i = 0; i < elf->segment_count; i++)
+		if (offset - elf->segments[i].offset < elf->segments[i].file_size)
+			return &elf->segments[i];
+	return NULL;
+}
+
+/* Where a sweep that is to meet offset begins: an offset in the file. */
+static uint64_t sweep_start(const struct bh_elf *elf, const struct bh_elf_segment *segment,
+			    const uint8_t *file, uint64_t offset)
+{
+	uint64_t start = function_start(elf, file, segment->address + (offset - segment->offset));
+
+	if (start < segment->address || start - segment->address > offset - segment->offset)
+		return segment->offset;
+	return segment->offset + (start - segment->address);
+}
+
+/* Is there an instruction of its own at offset of the file? *at is how far the sweep has come;
+ * offsets come in ascending order. */
+static int is_instruction(struct bh_disassembler *disassembler, const struct bh_elf *elf,
+			  const uint8_t *file, uint64_t offset, uint64_t *at)
+{
+	const struct bh_elf_segment *segment = segment_at(elf, offset);
+	uint64_t start, end;
+
+	if (!segment)
+		return 0;
+	start = sweep_start(elf, segment, file, offset);
+	if (*at < start || *at > offset)
+		*at = start;
+	end = segment->offset + segment->file_size;
+	while (*at < offset) {
+		size_t length = bh_disassembler_length(disassembler, file + *at, end - *at);
+
+		/* Bytes that are no instruction are data between functions. */
+		*at += length ? length : 1;
+	}
+	return *at == offset;
+}
+
+/* --- finding --- */
+
+static int add_site(struct bh_code_sites *found, uint64_t offset, enum site_kind kind)
+{
+	if (found->count == found->capacity) {
+		size_t capacity = found->capacity ? found->capacity * 2 : 64;
+		struct site *sites = realloc(found->sites, capacity * sizeof(*sites));
+
+		if (!sites)
+			return 0;
+		found->sites = sites;
+		found->capacity = capacity;
+	}
+	found->sites[found->count++] = (struct site){offset, kind};
+	found->calls += kind == SITE_CALL;
+	return 1;
+}
+
+#define MOV_EAX	     0xb8
+#define MOV_LENGTH   5
+#define CALL_LENGTH  2
+#define HIGHEST_CALL 0x1ff
+
+/* Do the bytes before the syscall at offset load a plausible number into eax? Seven bytes that must
+ * be right leave no room for chance; a prefix would make the first of them another instruction. */
+static int is_call(const uint8_t *file, uint64_t offset, uint64_t low)
+{
+	const uint8_t *mov = file + offset - MOV_LENGTH;
+
+	if (offset < low + MOV_LENGTH + 1 || mov[0] != MOV_EAX)
+		return 0;
+	if (read_i32(mov + 1) < 0 || read_i32(mov + 1) > HIGHEST_CALL)
+		return 0;
+	return (mov[-1] & 0xf0) != 0x40 && mov[-1] != 0x66;
+}
+
+static void find_in_segment(struct bh_code_sites *found, const struct bh_elf *elf,
+			    const struct bh_elf_segment *segment, const uint8_t *file)
+{
+	const uint8_t *at = file + segment->offset, *end = at + segment->file_size;
+	struct bh_disassembler *disassembler = NULL;
+	uint64_t swept = 0;
+
+	for (; at + 1 < end; at++) {
+		at = memchr(at, 0x0f, (size_t)(end - at - 1));
+		if (!at)
+			break;
+		if (at[1] == 0x05 && is_call(file, (uint64_t)(at - file), segment->offset))
+			add_site(found, (uint64_t)(at - file) - MOV_LENGTH, SITE_CALL);
+		if (at[1] != 0xa2)
+			continue;
+		if (!disassembler)
+			disassembler = bh_disassembler_create();
+		if (disassembler &&
+		    is_instruction(disassembler, elf, file, (uint64_t)(at - file), &swept))
+			add_site(found, (uint64_t)(at - file), SITE_CPUID);
+	}
+	bh_disassembler_destroy(disassembler);
+}
+
+static void find_sites(struct bh_code_sites *found, const void *data, uint64_t size)
+{
+	struct bh_elf elf;
+	const char *why;
+
+	if (bh_elf_parse(data, size, &elf, &why))
+		return;
+	for (size_t i = 0; i < elf.segment_count; i++)
+		if (elf.segments[i].prot & PROT_EXEC)
+			find_in_segment(found, &elf, &elf.segments[i], data);
+}
+
+/* The sites of a file of the host, from the cache; NULL when there is no memory. */
+static const struct bh_code_sites *cached_sites(struct bh_posix *posix, const void *data,
+						uint64_t size)
+{
+	struct bh_code_sites *found;
+
+	for (found = posix->code_sites; found; found = found->next)
+		if (found->data == data)
+			return found;
+	found = calloc(1, sizeof(*found));
+	if (!found)
+		return NULL;
+	found->data = data;
+	find_sites(found, data, size);
+	found->next = posix->code_sites;
+	posix->code_sites = found;
+	return found;
+}
+
+void bh_code_sites_destroy(struct bh_posix *posix)
+{
+	while (posix->code_sites) {
+		struct bh_code_sites *found = posix->code_sites;
+
+		posix->code_sites = found->next;
+		free(found->sites);
+		free(found);
+	}
+}
+
+/* --- changing --- */
+
+#define STUB_SIZE 32
+
+static void write_u32(uint8_t *to, uint64_t value)
+{
+	uint32_t low = (uint32_t)value;
+
+	memcpy(to, &low, sizeof(low));
+}
+
+/* mov $number, %eax; lea <behind the call>(%rip), %rcx; jmp *gate */
+static void write_stub(uint8_t *stub, const uint8_t *mov)
+{
+	uint64_t behind = (uint64_t)mov + MOV_LENGTH + CALL_LENGTH;
+
+	memcpy(stub, mov, MOV_LENGTH);
+	stub[5] = 0x48;
+	stub[6] = 0x8d;
+	stub[7] = 0x0d;
+	write_u32(stub + 8, behind - (uint64_t)(stub + 12));
+	stub[12] = 0xff;
+	stub[13] = 0x24;
+	stub[14] = 0x25;
+	write_u32(stub + 15, BH_GATE_ADDRESS);
+}
+
+static void write_jump(uint8_t *mov, const uint8_t *stub)
+{
+	mov[0] = 0xe9;
+	write_u32(mov + 1, (uint64_t)stub - (uint64_t)(mov + MOV_LENGTH));
+}
+
+/* Room for so many stubs within a jump's reach of address, writable; 0 when there is none. */
+static uint64_t take_stubs(struct bh_mm *mm, uint64_t address, size_t count)
+{
+	int fixed = address < BH_FIXED_END;
+	uint64_t *next = fixed ? &mm->fixed_stubs : &mm->stubs;
+	uint64_t length = bh_page_up(count * STUB_SIZE), start = *next, limit;
+
+	limit = fixed ? BH_FIXED_STUBS_END : bh_mm_base(mm) + BH_ARENA_PROGRAM;
+	if (start + length > limit || !bh_regions_is_free(mm, start, start + length) ||
+	    bh_mm_map_anonymous(mm, start, length, PROT_READ | PROT_WRITE))
+		return 0;
+	*next = start + length;
+	return start;
+}
+
+struct change {
+	const struct bh_code_sites *found;
+	size_t first, end; /* of the sites */
+	size_t calls;
+	const uint8_t *file;
+	uint64_t start, offset; /* what is mapped at start is at offset of the file */
+};
+
+/* Changed bytes are no longer the file's: they are left alone. */
+static void change_site(const struct change *change, const struct site *site, uint8_t **stub)
+{
+	uint8_t *code = (uint8_t *)(change->start + (site->offset - change->offset));
+	const uint8_t *original = change->file + site->offset;
+
+	if (site->kind == SITE_CPUID && !memcmp(code, original, 2)) {
+		code[0] = BH_CPUID_TRAP_0;
+		code[1] = BH_CPUID_TRAP_1;
+	} else if (site->kind == SITE_CALL && *stub &&
+		   !memcmp(code, original, MOV_LENGTH + CALL_LENGTH)) {
+		write_stub(*stub, code);
+		write_jump(code, *stub);
+		*stub += STUB_SIZE;
+	}
+}
+
+static void change_text(struct bh_mm *mm, const struct change *change, uint64_t length, int prot)
+{
+	uint64_t stubs = 0;
+	uint8_t *stub;
+
+	if (change->calls)
+		stubs = take_stubs(mm, change->start, change->calls);
+	stub = (uint8_t *)stubs;
+	if (mprotect((void *)change->start, length, PROT_READ | PROT_WRITE)) {
+		bh_posix_node_log(mm->node, "a program's text could not be changed");
+		return;
+	}
+	for (size_t i = change->first; i < change->end; i++)
+		change_site(change, &change->found->sites[i], &stub);
+	mprotect((void *)change->start, length, prot);
+	if (stubs) {
+		uint64_t end = stubs + bh_page_up(change->calls * STUB_SIZE);
+
+		mprotect((void *)stubs, end - stubs, PROT_READ | PROT_EXEC);
+		bh_regions_protect(mm, stubs, end, PROT_READ | PROT_EXEC);
+	}
+}
+
+void bh_code_sites_change(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
+			  const struct bh_input *file, const void *data, uint64_t size,
+			  uint64_t offset)
+{
+	struct bh_code_sites own = {0};
+	const struct bh_code_sites *found = &own;
+	struct change change = {.file = data, .start = start, .offset = offset};
+
+	if (file)
+		found = cached_sites(mm->node->posix, data, size);
+	else
+		find_sites(&own, data, size);
+	change.found = found;
+	while (found && change.first < found->count && found->sites[change.first].offset < offset)
+		change.first++;
+	/* A site that goes on behind the mapped range is left alone. */
+	for (change.end = change.first;
+	     found && change.end < found->count &&
+	     found->sites[change.end].offset + MOV_LENGTH + CALL_LENGTH <= offset + length;
+	     change.end++)
+		change.calls += found->sites[change.end].kind == SITE_CALL;
+	if (change.end > change.first)
+		change_text(mm, &change, length, prot);
+	free(own.sites);
+}

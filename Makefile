@@ -28,7 +28,7 @@ CFLAGS   = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter $(EXTRA_CFLAGS)
 CFLAGS  += -fPIE -fno-omit-frame-pointer -mno-avx -fcf-protection=none
 CPPFLAGS = -I. -Iinclude -D_GNU_SOURCE
 LDFLAGS  = -static-pie -Wl,-z,noexecstack
-LDLIBS   = -lyaml -lxxhash -lcapstone -lzstd -lseccomp
+LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -lzstd -lseccomp
 
 LAYER_SOURCES = $(foreach layer,$(LAYERS),$(wildcard $(layer)/*.c $(layer)/*.S))
 CLI_SOURCES   = $(wildcard cli/*.c cli/*.S)

@@ -106,7 +106,10 @@ static int compare_ends(const void *a, const void *b)
 {
 	const struct device_end *left = a, *right = b;
 
-	return left->rank < right->rank ? -1 : left->rank > right->rank;
+	/* "eth1" and "eth01" have the same number. */
+	if (left->rank == right->rank)
+		return left->wire < right->wire ? -1 : 1;
+	return left->rank < right->rank ? -1 : 1;
 }
 
 static unsigned int find_ends(const struct bh_scenario *scenario, uint32_t node,

@@ -7,7 +7,7 @@
 
 #include "simulator/sim_internal.h"
 
-/* A run with more says so in its last failure. */
+/* What goes wrong after so many failures follows from them, and isn't kept. */
 #define FAILURES_MAX 100u
 
 uint64_t bh_sim_next_event(const struct bh_sim *sim)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/host_time.h"
+#include "common/last_words.h"
 #include "simulator/gate.h"
 
 /* The clock is read once in so many calls, the line drawn at most so often. */
@@ -22,8 +23,10 @@ static volatile sig_atomic_t interrupt_count;
 static void handle_interrupt(int signal_number)
 {
 	/* A second one means that waiting for the end of this event takes too long. */
-	if (interrupt_count++ > 0)
+	if (interrupt_count++ > 0) {
+		bh_last_words_say();
 		_exit(128 + signal_number);
+	}
 }
 
 void bh_progress_begin(struct bh_progress *progress, uint64_t stop_ns, int is_quiet)

@@ -105,8 +105,9 @@ uint8_t *bh_buffer_reserve(struct bh_buffer *buffer, size_t extra)
 
 		while (capacity - buffer->length < extra && capacity <= SIZE_MAX / 2)
 			capacity *= 2;
-		uint8_t *bytes =
-			capacity - buffer->length < extra ? NULL : realloc(buffer->bytes, capacity);
+		uint8_t *bytes = NULL;
+		if (!buffer->is_fixed && capacity - buffer->length >= extra)
+			bytes = realloc(buffer->bytes, capacity);
 		if (!bytes) {
 			buffer->failed = 1;
 			return NULL;

@@ -59,7 +59,8 @@ struct bh_buffer {
 	uint8_t *bytes;
 	size_t length;
 	size_t capacity;
-	int failed; /* out of memory; the contents are not whole */
+	int failed;   /* out of memory; the contents are not whole */
+	int is_fixed; /* doesn't grow: for signal handlers */
 };
 
 /* Zeroes are an empty buffer. */

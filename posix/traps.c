@@ -23,6 +23,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "common/last_words.h"
 #include "posix/internal.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
@@ -353,6 +354,7 @@ static void report_crash(int signal, const siginfo_t *info, ucontext_t *context)
 		 (unsigned long long)(ip - (uint64_t)__executable_start), info->si_addr);
 	if (write(STDERR_FILENO, crash_text, strlen(crash_text)) < 0)
 		_exit(4);
+	bh_last_words_say();
 	/* It happens again at the same place, without a handler: for a debugger or a core file. */
 	struct sigaction fatal = {.sa_handler = SIG_DFL};
 

@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/hash.h"
 #include "common/host_time.h"
+#include "common/last_words.h"
 #include "kernel-lib/image.h"
 #include "posix/inputs.h"
 #include "traces/trace.h"
@@ -120,7 +121,7 @@ static struct bh_error *images_write(struct bh_recorder *recorder)
 	return NULL;
 }
 
-static struct bh_error *input_write(struct bh_recorder *recorder, const struct bh_input *from)
+static struct bh_trace_input input_convert(const struct bh_input *from)
 {
 	struct bh_trace_input input = {
 		.role = BH_TRACE_FILE,
@@ -136,11 +137,20 @@ static struct bh_error *input_write(struct bh_recorder *recorder, const struct b
 
 	if (input.was_read)
 		memcpy(input.hash, from->hash, sizeof(input.hash));
-	return bh_trace_write_input(recorder->writer, &input);
+	return input;
 }
 
-/* Writes the inputs that the trace doesn't have yet, or has as looked at though they are read by
- * now. A checkpoint's are not the trace's, so they are not noted as written. */
+/* Whether the trace has to be told of the input: it doesn't have it yet, or has it as looked at
+ * though it is read by now. */
+static int input_is_news(const struct bh_recorder *recorder, size_t index)
+{
+	const struct bh_input *input = bh_inputs_get(recorder->inputs, index);
+	uint8_t state = input->was_read ? INPUT_READ : INPUT_LOOKED_AT;
+
+	return index >= recorder->input_room || recorder->input_states[index] != state;
+}
+
+/* Writes the inputs that are news. A checkpoint's are not the trace's, so they stay news. */
 static struct bh_error *inputs_write(struct bh_recorder *recorder, int is_checkpoint)
 {
 	size_t count = bh_inputs_count(recorder->inputs);
@@ -157,13 +167,13 @@ static struct bh_error *inputs_write(struct bh_recorder *recorder, int is_checkp
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct bh_input *input = bh_inputs_get(recorder->inputs, i);
-		uint8_t state = input->was_read ? INPUT_READ : INPUT_LOOKED_AT;
 
-		if (recorder->input_states[i] == state)
+		if (!input_is_news(recorder, i))
 			continue;
-		BH_TRY(input_write(recorder, input));
+		struct bh_trace_input converted = input_convert(input);
+		BH_TRY(bh_trace_write_input(recorder->writer, &converted));
 		if (!is_checkpoint)
-			recorder->input_states[i] = state;
+			recorder->input_states[i] = input->was_read ? INPUT_READ : INPUT_LOOKED_AT;
 	}
 	return NULL;
 }
@@ -233,6 +243,22 @@ static int observe_between(void *arg)
 	return next->between ? next->between(next->arg) : 0;
 }
 
+/* In a signal handler: the process is about to die. */
+static void say_last_words(void *arg)
+{
+	struct bh_recorder *recorder = arg;
+	size_t count = bh_inputs_count(recorder->inputs);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!input_is_news(recorder, i))
+			continue;
+		struct bh_trace_input input = input_convert(bh_inputs_get(recorder->inputs, i));
+		if (bh_trace_last_words_input(recorder->writer, &input))
+			break;
+	}
+	bh_trace_last_words(recorder->writer);
+}
+
 static struct bh_error *trace_begin(struct bh_recorder *recorder)
 {
 	const struct bh_scenario *scenario = recorder->config.scenario;
@@ -300,7 +326,10 @@ struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
 {
 	BH_TRY(trace_begin(recorder));
 	recorder->checkpoint_ns = bh_host_time_ns();
-	BH_TRY(bh_sim_run(recorder->sim, &recorder->result));
+	bh_last_words_set(say_last_words, recorder);
+	struct bh_error *sim_error = bh_sim_run(recorder->sim, &recorder->result);
+	bh_last_words_set(NULL, NULL);
+	BH_TRY(sim_error);
 	if (recorder->error) {
 		struct bh_error *error = recorder->error;
 

@@ -87,6 +87,8 @@ static void diverge(struct bh_rerun *rerun, uint64_t event, uint32_t node, const
 	bh_rerun_report.diverged = 1;
 	if (rerun->config.diverged)
 		rerun->config.diverged();
+	if (rerun->config.over)
+		rerun->config.over(rerun->config.over_arg);
 }
 
 #define RECORDED  bh_rerun_report.divergence.recorded
@@ -190,6 +192,9 @@ static void observe_event(void *arg, const struct bh_event *event)
 		compare_fields(rerun, recorded, event);
 	else
 		bh_rerun_report.compared = event->event;
+	if (event->event == rerun->recorded_count && !bh_rerun_report.diverged &&
+	    !compare_inputs(rerun, event->event, event->node) && rerun->config.over)
+		rerun->config.over(rerun->config.over_arg);
 }
 
 static void observe_frame(void *arg, const struct bh_event *event, void *data, size_t length)

@@ -30,6 +30,12 @@ struct bh_rerun_config {
 	 * task's stack inside a node. NULL: the run just ends before the next event of the queue.
 	 * The engine's tracee passes bh_gate_trap(), and its tracer then reads the report. */
 	void (*diverged)(void);
+	/* Called once, when nothing more will be compared: at a divergence (after `diverged`) or
+	 * after the last recorded event. It may be inside a node, and needn't return. NULL: the run
+	 * goes on to its end or, in these cases, to the next place between two events of the queue,
+	 * which never comes if a program runs without end. */
+	void (*over)(void *arg);
+	void *over_arg;
 };
 
 /*

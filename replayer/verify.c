@@ -97,11 +97,24 @@ static void outcome_fill(struct outcome *outcome, const struct bh_error *error)
 	}
 }
 
-static void child_run(struct bh_rerun *rerun, pid_t parent, int fd) __attribute__((noreturn));
-static void child_run(struct bh_rerun *rerun, pid_t parent, int fd)
+/* Tells the parent and ends the child. */
+static void __attribute__((noreturn)) child_finish(int fd, const struct bh_error *error)
+{
+	struct outcome outcome;
+
+	outcome_fill(&outcome, error);
+	_exit(write_all(fd, &outcome, sizeof(outcome)) ? 1 : 0);
+}
+
+/* From within the run: what was recorded is compared, and a program may never give the CPU back. */
+static void child_over(void *arg)
+{
+	child_finish(*(const int *)arg, NULL);
+}
+
+static void __attribute__((noreturn)) child_run(struct bh_rerun *rerun, pid_t parent, int fd)
 {
 	const struct bh_confine_config confine = {.result_fd = fd};
-	struct outcome outcome;
 
 	/* The parent's death is the child's; it may have come before the request. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -112,8 +125,7 @@ static void child_run(struct bh_rerun *rerun, pid_t parent, int fd)
 		error = bh_confine(&confine);
 	if (!error)
 		error = bh_rerun_run(rerun);
-	outcome_fill(&outcome, error);
-	_exit(write_all(fd, &outcome, sizeof(outcome)) ? 1 : 0);
+	child_finish(fd, error);
 }
 
 static struct bh_error *child_error(int wait_status)
@@ -158,16 +170,12 @@ static struct bh_error *outcome_use(struct outcome *outcome, size_t node_count, 
 	return NULL;
 }
 
-static struct bh_error *child_start(struct bh_rerun *rerun, pid_t *child_ret, int *fd_ret)
+/* fds: a pipe; its writing end is closed. */
+static struct bh_error *child_start(struct bh_rerun *rerun, const int fds[2], pid_t *child_ret)
 {
-	pid_t parent = getpid();
-	int fds[2];
+	pid_t parent = getpid(), child = fork();
 
-	if (pipe(fds))
-		return bh_error_new(BH_ERR_MACHINE, "cannot create a pipe: %s", strerror(errno));
-	pid_t child = fork();
 	if (child < 0) {
-		close(fds[0]);
 		close(fds[1]);
 		return bh_error_new(BH_ERR_MACHINE, "cannot start a process for the replay: %s",
 				    strerror(errno));
@@ -178,8 +186,24 @@ static struct bh_error *child_start(struct bh_rerun *rerun, pid_t *child_ret, in
 	}
 	close(fds[1]);
 	*child_ret = child;
-	*fd_ret = fds[0];
 	return NULL;
+}
+
+/* Runs it in a child. */
+static struct bh_error *rerun_compare(struct bh_rerun *rerun, const int fds[2], size_t node_count,
+				      int *found_ret, struct bh_divergence *divergence_ret)
+{
+	struct outcome outcome;
+	int wait_status;
+	pid_t child;
+
+	BH_TRY(child_start(rerun, fds, &child));
+	int is_whole = read_all(fds[0], &outcome, sizeof(outcome));
+	while (waitpid(child, &wait_status, 0) < 0 && errno == EINTR)
+		;
+	if (!is_whole)
+		return child_error(wait_status);
+	return outcome_use(&outcome, node_count, found_ret, divergence_ret);
 }
 
 struct bh_error *bh_verify(const struct bh_trace *trace,
@@ -188,28 +212,25 @@ struct bh_error *bh_verify(const struct bh_trace *trace,
 			   void *find_kernel_arg, uint64_t plant_event, int *found_ret,
 			   struct bh_divergence *divergence_ret)
 {
+	int fds[2];
 	const struct bh_rerun_config config = {
 		.trace = trace,
 		.find_kernel = find_kernel,
 		.find_kernel_arg = find_kernel_arg,
 		.plant_event = plant_event,
+		.over = child_over,
+		.over_arg = &fds[1],
 	};
 	struct bh_rerun *rerun;
-	struct outcome outcome;
-	pid_t child;
-	int fd, wait_status;
 
 	BH_TRY(bh_rerun_create(&config, &rerun));
-	struct bh_error *error = child_start(rerun, &child, &fd);
-	if (!error) {
-		int is_whole = read_all(fd, &outcome, sizeof(outcome));
-
-		close(fd);
-		while (waitpid(child, &wait_status, 0) < 0 && errno == EINTR)
-			;
-		error = is_whole ? outcome_use(&outcome, bh_trace_node_count(trace), found_ret,
-					       divergence_ret)
-				 : child_error(wait_status);
+	struct bh_error *error;
+	if (pipe(fds)) {
+		error = bh_error_new(BH_ERR_MACHINE, "cannot create a pipe: %s", strerror(errno));
+	} else {
+		error = rerun_compare(rerun, fds, bh_trace_node_count(trace), found_ret,
+				      divergence_ret);
+		close(fds[0]);
 	}
 	bh_rerun_destroy(rerun);
 	return error;

@@ -78,7 +78,7 @@ int bh_section_append(struct bh_buffer *payload, uint8_t id, const struct bh_buf
 	size_t length = contents->length, packed = 0;
 	/* The sizes are known only afterwards: pack behind the longest possible section header. */
 	size_t head_max = 2 + 2 * BH_VARINT_MAX_BYTES;
-	size_t room = bh_packer_bound(length);
+	size_t room = packer ? bh_packer_bound(length) : length;
 	uint8_t *to = bh_buffer_reserve(payload, head_max + room);
 
 	if (!to || contents->failed)

@@ -73,6 +73,14 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer);
  * the trace complete. */
 struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const char *summary_json,
 					uint64_t digest, const uint64_t *node_digests);
+/*
+ * For a signal handler that ends the process (common/last_words.h): writes what would be lost, as
+ * a checkpoint does, but without memory, errno or compression. First the inputs that the trace
+ * doesn't have, as long as there is room (0), then all the rest. Does nothing if the writer itself
+ * was interrupted.
+ */
+int bh_trace_last_words_input(struct bh_trace_writer *writer, const struct bh_trace_input *input);
+void bh_trace_last_words(struct bh_trace_writer *writer);
 /* Takes NULL; closes without an end mark if not finished (a truncated but readable trace). */
 void bh_trace_writer_destroy(struct bh_trace_writer *writer);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "common/raw_call.h"
 #include "traces/chunk.h"
 
 /* Events a chunk is filled up to. Less than the format allows: a reader unpacks whole chunks. */
@@ -22,6 +23,8 @@
 #define INPUTS_FULL (256u << 10)
 /* Headers of the record and its section, on top of an input's strings. */
 #define INPUT_ROOM 256u
+/* Bytes of inputs that can still be saved when the process dies. */
+#define LAST_INPUTS_ROOM (1u << 20)
 
 /* What a checkpoint puts back when it is done. */
 struct kept {
@@ -54,6 +57,10 @@ struct bh_trace_writer {
 	struct kept kept;
 	struct bh_event_columns columns;
 	struct bh_buffer payload, chunk;
+	struct bh_buffer last_inputs; /* for last words */
+	uint32_t last_input_count;
+	/* The buffers are in use: a signal handler must leave them alone. */
+	volatile int is_busy;
 	struct bh_packer *packer;
 };
 
@@ -171,32 +178,37 @@ static struct bh_error *inputs_write(struct bh_trace_writer *writer)
 	return NULL;
 }
 
-/* What a reader would refuse must not get into the file. */
-static struct bh_error *events_check(struct bh_trace_writer *writer)
+/* What a reader would refuse must not get into the file. NULL, or what is wrong with the first
+ * event that isn't counted as checked. */
+static const char *events_fault(struct bh_trace_writer *writer)
 {
-	if (writer->no_memory)
-		return out_of_memory();
 	for (; writer->checked_count < writer->event_count; writer->checked_count++) {
 		const struct bh_event *event = &writer->events[writer->checked_count];
-		const char *fault = NULL;
 
 		if (event->event != writer->first_event + writer->checked_count)
-			fault = "the numbers of the events have a gap";
-		if (!fault)
-			fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
+			return "the numbers of the events have a gap";
+		const char *fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
 		if (fault)
-			return bh_error_new(BH_ERR_INTERNAL,
-					    "%s: cannot write event %llu to the trace: %s",
-					    writer->path, (unsigned long long)event->event, fault);
+			return fault;
 		writer->vtime_ns = event->vtime_ns;
 	}
 	return NULL;
 }
 
-struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
+static struct bh_error *events_check(struct bh_trace_writer *writer)
 {
-	if (!bh_trace_writer_is_full(writer))
+	if (writer->no_memory)
+		return out_of_memory();
+	const char *fault = events_fault(writer);
+	if (!fault)
 		return NULL;
+	return bh_error_new(BH_ERR_INTERNAL, "%s: cannot write event %llu to the trace: %s",
+			    writer->path,
+			    (unsigned long long)writer->events[writer->checked_count].event, fault);
+}
+
+static struct bh_error *full_chunks_write(struct bh_trace_writer *writer)
+{
 	BH_TRY(events_check(writer));
 	BH_TRY(inputs_write(writer));
 	while (writer->event_count >= CHUNK_EVENTS)
@@ -204,9 +216,22 @@ struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
 	return NULL;
 }
 
+struct bh_error *bh_trace_writer_flush(struct bh_trace_writer *writer)
+{
+	if (!bh_trace_writer_is_full(writer))
+		return NULL;
+	writer->is_busy++;
+	struct bh_error *error = full_chunks_write(writer);
+	writer->is_busy--;
+	return error;
+}
+
 struct bh_error *bh_trace_writer_flush_inputs(struct bh_trace_writer *writer)
 {
-	return inputs_write(writer);
+	writer->is_busy++;
+	struct bh_error *error = inputs_write(writer);
+	writer->is_busy--;
+	return error;
 }
 
 int bh_trace_writer_is_full(const struct bh_trace_writer *writer)
@@ -218,6 +243,7 @@ int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer)
 {
 	if (!writer->is_regular || writer->event_count == writer->partial_count)
 		return 0;
+	writer->is_busy++;
 	writer->kept = (struct kept){
 		.size = writer->size,
 		.input_count = writer->input_count,
@@ -227,7 +253,10 @@ int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer)
 	};
 	writer->kept.inputs.length = 0;
 	bh_buffer_bytes(&writer->kept.inputs, writer->inputs.bytes, writer->inputs.length);
-	return !writer->kept.inputs.failed;
+	if (!writer->kept.inputs.failed)
+		return 1;
+	writer->is_busy--;
+	return 0;
 }
 
 /*
@@ -250,6 +279,7 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 	writer->inputs_size = kept->inputs_size;
 	writer->inputs.length = 0;
 	bh_buffer_bytes(&writer->inputs, kept->inputs.bytes, kept->inputs.length);
+	writer->is_busy--;
 	return error;
 }
 
@@ -269,19 +299,10 @@ void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event 
 	writer->events[writer->event_count++] = *event;
 }
 
-struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
-				      const struct bh_trace_input *input)
+static void input_encode(struct bh_buffer *to, const struct bh_trace_input *input)
 {
-	struct bh_buffer *to = &writer->inputs;
-	size_t size = INPUT_ROOM + strlen(input->name) + input->text_size;
 	uint8_t flags = 0;
 
-	if (writer->inputs.length + size > BH_TRACE_CHUNK_MAX_SIZE)
-		BH_TRY(inputs_write(writer));
-	writer->inputs_size += size;
-	if (size > BH_TRACE_CHUNK_MAX_SIZE || writer->inputs_size > BH_TRACE_INPUTS_MAX_SIZE)
-		return bh_error_new(BH_ERR_INPUT, "%s: too large to be stored in a trace",
-				    input->name);
 	flags |= input->was_read ? BH_INPUT_FLAG_WAS_READ : 0;
 	flags |= input->text ? BH_INPUT_FLAG_TEXT : 0;
 	flags |= input->build_id ? BH_INPUT_FLAG_BUILD_ID : 0;
@@ -297,10 +318,32 @@ struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
 		bh_buffer_string(to, input->build_id);
 	if (input->text)
 		bh_buffer_sized(to, input->text, input->text_size);
-	writer->input_count++;
-	if (to->failed)
-		return out_of_memory();
-	return to->length >= INPUTS_FULL ? inputs_write(writer) : NULL;
+}
+
+struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
+				      const struct bh_trace_input *input)
+{
+	size_t size = INPUT_ROOM + strlen(input->name) + input->text_size;
+	struct bh_error *error = NULL;
+
+	writer->is_busy++;
+	if (writer->inputs.length + size > BH_TRACE_CHUNK_MAX_SIZE)
+		error = inputs_write(writer);
+	writer->inputs_size += size;
+	if (!error &&
+	    (size > BH_TRACE_CHUNK_MAX_SIZE || writer->inputs_size > BH_TRACE_INPUTS_MAX_SIZE))
+		error = bh_error_new(BH_ERR_INPUT, "%s: too large to be stored in a trace",
+				     input->name);
+	if (!error) {
+		input_encode(&writer->inputs, input);
+		writer->input_count++;
+	}
+	if (!error && writer->inputs.failed)
+		error = out_of_memory();
+	if (!error && writer->inputs.length >= INPUTS_FULL)
+		error = inputs_write(writer);
+	writer->is_busy--;
+	return error;
 }
 
 struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const char *summary_json,
@@ -309,9 +352,8 @@ struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const ch
 	struct bh_buffer end = {0};
 	struct bh_chunk_header header = {.kind = BH_CHUNK_END};
 
-	BH_TRY(events_check(writer));
-	BH_TRY(bh_trace_writer_flush(writer));
-	BH_TRY(inputs_write(writer));
+	writer->is_busy++; /* for good: nothing is left to save */
+	BH_TRY(full_chunks_write(writer));
 	if (writer->event_count)
 		BH_TRY(events_write(writer, writer->event_count, 0));
 	bh_buffer_varint(&end, writer->first_event - 1);
@@ -323,6 +365,116 @@ struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const ch
 	bh_buffer_free(&end);
 	return error;
 }
+
+/* --- last words --- */
+
+static void raw_write(struct bh_trace_writer *writer, const struct bh_buffer *buffer)
+{
+	size_t done = 0;
+
+	while (done < buffer->length) {
+		long size = bh_raw_call(SYS_write, writer->fd, (long)(buffer->bytes + done),
+					(long)(buffer->length - done));
+		if (size <= 0 && size != -EINTR)
+			return;
+		done += size > 0 ? (size_t)size : 0;
+	}
+}
+
+static void raw_chunk_write(struct bh_trace_writer *writer, struct bh_chunk_header header)
+{
+	writer->chunk.length = 0;
+	bh_chunk_append(&writer->chunk, &header, writer->payload.bytes, writer->payload.length);
+	if (!writer->payload.failed && !writer->chunk.failed)
+		raw_write(writer, &writer->chunk);
+	writer->payload.failed = 0;
+	writer->payload.length = 0;
+	writer->chunk.failed = 0;
+}
+
+static void raw_inputs_write(struct bh_trace_writer *writer, const struct bh_buffer *inputs,
+			     uint32_t count, uint64_t first)
+{
+	const struct bh_chunk_header header = {
+		.kind = BH_CHUNK_INPUTS, .sections = 1, .count = count, .first = first};
+
+	if (count && !inputs->failed && !bh_section_append(&writer->payload, 0, inputs, NULL))
+		raw_chunk_write(writer, header);
+}
+
+static void raw_events_write(struct bh_trace_writer *writer)
+{
+	events_fault(writer);
+	for (size_t done = 0; done < writer->checked_count;) {
+		size_t count = writer->checked_count - done;
+		struct bh_chunk_header header = {
+			.kind = BH_CHUNK_EVENTS,
+			.sections = BH_TRACE_EVENT_COLUMNS,
+			.first = writer->first_event + done,
+		};
+
+		if (count > CHUNK_EVENTS)
+			count = CHUNK_EVENTS;
+		header.count = (uint32_t)count;
+		if (bh_events_encode(&writer->columns, writer->events + done, count,
+				     &writer->payload, NULL))
+			return;
+		raw_chunk_write(writer, header);
+		done += count;
+	}
+}
+
+int bh_trace_last_words_input(struct bh_trace_writer *writer, const struct bh_trace_input *input)
+{
+	struct bh_buffer *to = &writer->last_inputs;
+	size_t length = to->length;
+
+	if (writer->is_busy)
+		return -1;
+	input_encode(to, input);
+	if (to->failed) {
+		to->failed = 0;
+		to->length = length;
+		return -1;
+	}
+	writer->last_input_count++;
+	return 0;
+}
+
+void bh_trace_last_words(struct bh_trace_writer *writer)
+{
+	if (writer->is_busy++)
+		return;
+	writer->payload.is_fixed = 1;
+	writer->chunk.is_fixed = 1;
+	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++)
+		writer->columns.column[i].is_fixed = 1;
+	if (writer->has_partial) {
+		bh_raw_call(SYS_ftruncate, writer->fd, (long)writer->size, 0);
+		bh_raw_call(SYS_lseek, writer->fd, (long)writer->size, SEEK_SET);
+	}
+	writer->payload.length = 0;
+	raw_inputs_write(writer, &writer->inputs, writer->input_count, writer->inputs_written);
+	raw_inputs_write(writer, &writer->last_inputs, writer->last_input_count,
+			 writer->inputs_written + writer->input_count);
+	raw_events_write(writer);
+}
+
+/* What last words write into must be there when they are said. */
+static int last_words_prepare(struct bh_trace_writer *writer)
+{
+	const size_t room = CHUNK_EVENTS * BH_VARINT_MAX_BYTES;
+	int has_room = bh_buffer_reserve(&writer->payload, room * BH_TRACE_EVENT_COLUMNS) &&
+		       bh_buffer_reserve(&writer->chunk, room * BH_TRACE_EVENT_COLUMNS) &&
+		       bh_buffer_reserve(&writer->last_inputs, LAST_INPUTS_ROOM);
+
+	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS && has_room; i++)
+		has_room = bh_buffer_reserve(&writer->columns.column[i], room) != NULL;
+	writer->last_inputs.is_fixed = 1;
+	return has_room;
+}
+
+/* --- creation --- */
 
 /* Opens path for writing, unless something is there that a slip would destroy. */
 static struct bh_error *file_create(struct bh_trace_writer *writer)
@@ -394,7 +546,7 @@ struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_
 	writer->events = malloc(writer->event_room * sizeof(*writer->events));
 	writer->packer = bh_packer_create();
 	struct bh_error *error = NULL;
-	if (!writer->path || !writer->events || !writer->packer)
+	if (!writer->path || !writer->events || !writer->packer || !last_words_prepare(writer))
 		error = out_of_memory();
 	if (!error)
 		error = file_create(writer);
@@ -418,6 +570,7 @@ void bh_trace_writer_destroy(struct bh_trace_writer *writer)
 	bh_event_columns_free(&writer->columns);
 	bh_buffer_free(&writer->inputs);
 	bh_buffer_free(&writer->kept.inputs);
+	bh_buffer_free(&writer->last_inputs);
 	bh_buffer_free(&writer->payload);
 	bh_buffer_free(&writer->chunk);
 	free(writer->events);

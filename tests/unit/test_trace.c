@@ -223,7 +223,7 @@ static void inputs_write(struct bh_trace_writer *writer, size_t skip)
 		must(bh_trace_write_input(writer, &inputs[i]));
 }
 
-enum ending { FINISHED, KILLED, KILLED_AFTER_CHECKPOINT };
+enum ending { FINISHED, KILLED, KILLED_AFTER_CHECKPOINT, KILLED_WITH_LAST_WORDS };
 
 /* Its inputs must not get into the trace twice. */
 static void checkpoint(struct bh_trace_writer *writer)
@@ -250,6 +250,13 @@ static void run_write(const struct run *run, const char *path, enum ending endin
 	}
 	if (ending == KILLED_AFTER_CHECKPOINT)
 		checkpoint(writer);
+	if (ending == KILLED_WITH_LAST_WORDS) {
+		const struct bh_trace_input last = {.role = BH_TRACE_FILE, .name = "/last"};
+
+		if (bh_trace_last_words_input(writer, &last))
+			exit(1);
+		bh_trace_last_words(writer);
+	}
 	if (ending == FINISHED)
 		must(bh_trace_writer_finish(writer, "{\"result\":\"fail\"}", run->digest,
 					    run->node_digests));
@@ -366,6 +373,14 @@ static void test_checkpoints(const struct run *run)
 	check(!bh_trace_is_complete(trace) && is_read_back(run, trace) &&
 		      inputs_are_read_back(trace) && !bh_trace_summary_json(trace),
 	      "a recording killed after a checkpoint is readable to its last event");
+	bh_trace_close(trace);
+
+	run_write(run, file_path, KILLED_WITH_LAST_WORDS, 9973);
+	must(bh_trace_open(file_path, &trace));
+	check(!bh_trace_is_complete(trace) && is_read_back(run, trace) &&
+		      bh_trace_input_count(trace) == 7 &&
+		      !strcmp(bh_trace_input(trace, 6)->name, "/last"),
+	      "last words save everything");
 	bh_trace_close(trace);
 
 	run_write(run, file_path, KILLED, 0);

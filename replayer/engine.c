@@ -131,14 +131,14 @@ static struct bh_error *find_stack(struct bh_replay *replay)
 	return NULL;
 }
 
-static int is_diverged(void *arg, struct bh_copy *copy)
+static uint64_t find_divergence(void *arg, struct bh_copy *copy)
 {
-	uint32_t diverged = 0;
+	struct bh_rerun_report report;
 
-	(void)arg;
-	bh_tracee_read(copy->tracee, (uintptr_t)&bh_rerun_report.diverged, &diverged,
-		       sizeof(diverged));
-	return diverged != 0;
+	if (bh_tracee_read(copy->tracee, (uintptr_t)&bh_rerun_report, &report, sizeof(report)) !=
+	    sizeof(report))
+		return 0;
+	return report.diverged ? report.compared + 1 : 0;
 }
 
 static struct bh_error *explain_exit(void *arg, struct bh_copy *copy)
@@ -170,7 +170,7 @@ static struct bh_error *start(struct bh_replay *replay)
 		.run_arg = replay,
 		.after_fork = bh_posix_after_fork,
 		.last_event = bh_trace_event_count(replay->trace),
-		.is_diverged = is_diverged,
+		.find_divergence = find_divergence,
 		.explain_exit = explain_exit,
 		.arg = replay,
 	};

@@ -17,6 +17,8 @@
 static void finish(struct bh_replay *replay, enum bh_stop_reason reason, struct bh_stop *stop_ret)
 {
 	bh_engine_moved(replay);
+	if (reason == BH_STOP_END && bh_timeline_is_diverged(replay->timeline))
+		reason = BH_STOP_DIVERGED;
 	stop_ret->reason = reason;
 	stop_ret->thread = bh_engine_running_thread(replay);
 	if (reason == BH_STOP_SIGNAL)

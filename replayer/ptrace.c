@@ -178,6 +178,8 @@ static void let_die(struct bh_tracee *tracee)
 	memset(&any, 0xff, sizeof(any));
 	sched_setaffinity(tracee->pid, sizeof(any), &any);
 	kill(tracee->pid, SIGKILL);
+	/* One that is held at its exit doesn't hear a signal any more. */
+	ptrace(PTRACE_CONT, tracee->pid, 0, 0);
 	family->dying[family->dying_count++] = tracee->pid;
 	reap_dying(family, 0);
 }

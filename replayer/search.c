@@ -149,6 +149,9 @@ static struct bh_error *run_to_event(struct chunk *chunk, uint64_t event, int *i
 			continue;
 		}
 		chunk->arrival = bh_timeline_arrival(timeline, &end);
+		/* Backwards from where the replay left the trace. */
+		if (chunk->arrival == BH_ARRIVED_DIVERGED && chunk->wants_last)
+			chunk->arrival = BH_ARRIVED;
 		if (chunk->arrival != BH_ARRIVED) {
 			*is_done_ret = 1;
 			return NULL;

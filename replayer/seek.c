@@ -177,6 +177,8 @@ static struct bh_error *last_tick(struct bh_timeline *timeline, uint64_t event, 
 	BH_TRY(bh_timeline_checkpoint(timeline, BH_CHECKPOINT_EVENT_NS / 2));
 	BH_TRY(bh_copy_run(timeline->current, &limits, &end));
 	*arrival_ret = bh_timeline_arrival(timeline, &end);
+	if (*arrival_ret == BH_ARRIVED_DIVERGED && timeline->position.event == event + 1)
+		*arrival_ret = BH_ARRIVED; /* that is where we come from */
 	*tick_ret = end.ticks;
 	return NULL;
 }

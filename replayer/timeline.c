@@ -124,6 +124,11 @@ int bh_timeline_is_at_beginning(const struct bh_timeline *timeline)
 	       !timeline->position.instruction;
 }
 
+int bh_timeline_is_diverged(const struct bh_timeline *timeline)
+{
+	return timeline->is_diverged;
+}
+
 int bh_timeline_signal(const struct bh_timeline *timeline)
 {
 	return timeline->signal;
@@ -181,10 +186,27 @@ void bh_timeline_learn(struct bh_timeline *timeline, uint64_t events, uint64_t n
 	timeline->slice_events = wanted;
 }
 
+/* History ends where the replay leaves the trace: there the first event differs or is missing. */
+static int has_diverged(struct bh_timeline *timeline)
+{
+	struct bh_timeline_config *config = &timeline->config;
+	struct bh_copy *current = timeline->current;
+	uint64_t event =
+		config->find_divergence ? config->find_divergence(config->arg, current) : 0;
+
+	if (!event)
+		return 0;
+	if (event < config->last_event)
+		config->last_event = event;
+	timeline->is_diverged = 1;
+	current->position = (struct bh_position){event, 0, 0};
+	current->is_exact = 1;
+	timeline->position = current->position;
+	return 1;
+}
+
 enum bh_arrival bh_timeline_arrival(struct bh_timeline *timeline, const struct bh_end *end)
 {
-	const struct bh_timeline_config *config = &timeline->config;
-
 	timeline->position = timeline->current->position;
 	switch (end->kind) {
 	case BH_END_EXITING:
@@ -194,7 +216,7 @@ enum bh_arrival bh_timeline_arrival(struct bh_timeline *timeline, const struct b
 		return BH_ARRIVED_INTERRUPT;
 	case BH_END_GATE:
 	case BH_END_EVENT:
-		if (config->is_diverged && config->is_diverged(config->arg, timeline->current))
+		if (has_diverged(timeline))
 			return BH_ARRIVED_DIVERGED;
 		if (end->is_interrupted)
 			return BH_ARRIVED_INTERRUPT;

@@ -22,8 +22,9 @@ struct bh_timeline_config {
 	void *run_arg;
 	void (*after_fork)(void); /* see struct bh_space */
 	uint64_t last_event;	  /* history ends where this event begins */
-	/* Looks at a copy that stopped at the gate: has the replay left the trace? May be NULL. */
-	int (*is_diverged)(void *arg, struct bh_copy *copy);
+	/* Looks at a copy that stopped at the gate: the first event that isn't as in the trace, or
+	 * 0. History ends there. May be NULL. */
+	uint64_t (*find_divergence)(void *arg, struct bh_copy *copy);
 	/* Says why a tracee that ends before its first event does; NULL if unknown. May be NULL. */
 	struct bh_error *(*explain_exit)(void *arg, struct bh_copy *copy);
 	void *arg;
@@ -86,6 +87,8 @@ struct bh_position bh_timeline_position(const struct bh_timeline *timeline);
 struct bh_position bh_timeline_end(const struct bh_timeline *timeline);
 int bh_timeline_is_at_end(const struct bh_timeline *timeline);
 int bh_timeline_is_at_beginning(const struct bh_timeline *timeline);
+/* The end is where the replay left the trace. */
+int bh_timeline_is_diverged(const struct bh_timeline *timeline);
 /* The signal of the last BH_ARRIVED_EXITING. */
 int bh_timeline_signal(const struct bh_timeline *timeline);
 

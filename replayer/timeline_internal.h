@@ -20,6 +20,7 @@ struct bh_timeline {
 	struct bh_copy *current;
 	struct bh_position position; /* of current, or where it was last known exactly */
 	int signal;
+	int is_diverged; /* config.last_event is where the replay left the trace */
 	int (*poll)(void *arg);
 	void *poll_arg;
 	uint64_t polled_ns;    /* host time of the last question */

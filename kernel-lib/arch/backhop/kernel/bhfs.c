@@ -256,7 +256,8 @@ static struct vfsmount *output_mount;
 
 static ssize_t output_write(struct kiocb *iocb, struct iov_iter *from)
 {
-	int fd = (long)iocb->ki_filp->private_data;
+	/* From the inode: the file may have been opened again, through /dev/stdout. */
+	int fd = file_inode(iocb->ki_filp)->i_ino;
 	char *page = (char *)__get_free_page(GFP_KERNEL);
 	ssize_t done = 0;
 
@@ -307,15 +308,12 @@ struct file *bh_output_open(int fd)
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
 	inode->i_ino = fd;
-	inode->i_mode = S_IFREG | 0644;
+	inode->i_mode = S_IFREG | 0666;
 	inode->i_fop = &output_ops;
 	file = alloc_file_pseudo(inode, output_mount, fd == 1 ? "stdout" : "stderr",
 				 O_WRONLY | O_APPEND, &output_ops);
-	if (IS_ERR(file)) {
+	if (IS_ERR(file))
 		iput(inode);
-		return file;
-	}
-	file->private_data = (void *)(long)fd;
 	return file;
 }
 

@@ -28,6 +28,9 @@ struct entry {
 	int read_error;		 /* 0, or the -errno that reading gave: it gives the same again */
 };
 
+/* Files that are open at a time. The host limits descriptors, and a run must not depend on it. */
+#define OPEN_MAX_FILES 16u
+
 struct bh_inputs {
 	int is_recorded;
 	struct entry **entries; /* in order of first question */
@@ -35,6 +38,8 @@ struct bh_inputs {
 	uint32_t *buckets;   /* index + 1 into entries; 0 is empty */
 	size_t bucket_count; /* a power of two, more than twice count */
 	char *missing;
+	struct entry *open[OPEN_MAX_FILES]; /* whose descriptor is open; NULL: none */
+	size_t open_next;		    /* the one opened longest ago */
 };
 
 static struct bh_error *table_create(int is_recorded, struct bh_inputs **inputs_ret)
@@ -449,8 +454,8 @@ static int descriptor_from_data(struct entry *entry)
 	return 0;
 }
 
-/* What is mapped into a program must be the file that was hashed, whatever its path leads to now.
- */
+/* What is mapped into a program must be the file that was hashed. -ESTALE if it has changed; any
+ * other error: its path leads elsewhere by now, but what was read is still there. */
 static int descriptor_from_file(struct entry *entry)
 {
 	const struct stat *was = &entry->identity;
@@ -458,15 +463,26 @@ static int descriptor_from_file(struct entry *entry)
 	int descriptor = open_file(entry, &is);
 
 	if (descriptor < 0)
-		return descriptor;
-	if (is.st_dev != was->st_dev || is.st_ino != was->st_ino ||
-	    is.st_mtim.tv_sec != was->st_mtim.tv_sec ||
-	    is.st_mtim.tv_nsec != was->st_mtim.tv_nsec) {
-		close(descriptor);
-		return -ESTALE;
+		return -ENOENT;
+	if (is.st_dev == was->st_dev && is.st_ino == was->st_ino &&
+	    is.st_mtim.tv_sec == was->st_mtim.tv_sec &&
+	    is.st_mtim.tv_nsec == was->st_mtim.tv_nsec) {
+		entry->descriptor = descriptor;
+		return 0;
 	}
-	entry->descriptor = descriptor;
-	return 0;
+	close(descriptor);
+	return is.st_dev == was->st_dev && is.st_ino == was->st_ino ? -ESTALE : -ENOENT;
+}
+
+static void keep_open(struct bh_inputs *inputs, struct entry *entry)
+{
+	struct entry **place = &inputs->open[inputs->open_next++ % OPEN_MAX_FILES];
+
+	if (*place && *place != entry && (*place)->descriptor >= 0) {
+		close((*place)->descriptor);
+		(*place)->descriptor = -1;
+	}
+	*place = entry;
 }
 
 int bh_inputs_descriptor(struct bh_inputs *inputs, const struct bh_input *input)
@@ -476,10 +492,15 @@ int bh_inputs_descriptor(struct bh_inputs *inputs, const struct bh_input *input)
 
 	if (!ret && input->kind != BH_INPUT_FILE)
 		ret = -EISDIR;
-	if (!ret && entry->descriptor < 0)
-		ret = entry->data_is_mapped ? descriptor_from_file(entry)
-					    : descriptor_from_data(entry);
-	return ret ? ret : entry->descriptor;
+	if (ret || entry->descriptor >= 0)
+		return ret ? ret : entry->descriptor;
+	ret = entry->data_is_mapped ? descriptor_from_file(entry) : -ENOENT;
+	if (ret && ret != -ESTALE)
+		ret = descriptor_from_data(entry);
+	if (ret)
+		return ret;
+	keep_open(inputs, entry);
+	return entry->descriptor;
 }
 
 /* --- recording --- */

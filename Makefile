@@ -18,6 +18,8 @@ DESTDIR ?=
 KERNELS ?= 6.1
 JOBS    ?= $(shell nproc)
 
+# V=1 shows the commands.
+Q      = $(if $(V),,@)
 CC     = gcc
 LAYERS = common kernel-lib posix simulator traces recorder replayer
 
@@ -51,11 +53,13 @@ all: backhop kernels $(BUILD)/gdb-plugin ## the program, the kernel images and t
 backhop: $(BUILD)/backhop ## the program alone
 
 $(BUILD)/backhop: $(CLI_OBJECTS) $(LAYER_OBJECTS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/obj/%.o: %
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 kernels: $(KERNEL_DIRS)
 
@@ -70,7 +74,8 @@ $(BUILD)/gdb-plugin: FORCE
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.c.o $(LAYER_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT_TESTS)
 
@@ -79,7 +84,8 @@ unit-%: $(BUILD)/unit/test_%
 
 $(BUILD)/programs/%: tests/programs/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -Wall -Wextra -o $@ $<
+	@echo "  CC $<"
+	$(Q)$(CC) -O2 -g -Wall -Wextra -o $@ $<
 
 deps: ## installs the Debian packages that are missing
 	@scripts/install-deps

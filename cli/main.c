@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The program: finds the command that the first word names and runs it. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ static int unknown_command(const char *name)
 
 int main(int argc, char **argv)
 {
+	/* Whoever started us may ignore it; then a replay's processes could not be waited for. */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		bh_cli_note("no command given; see: backhop --help");
 		return BH_EXIT_USAGE;

@@ -468,6 +468,18 @@ static struct bh_error *install(int signal, void (*handler)(int, siginfo_t *, vo
 	return NULL;
 }
 
+/* Whoever started us may have blocked them; the host kills a process that gets one then. */
+static void unblock_traps(void)
+{
+	static const int traps[] = {SIGSYS, SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
+		sigaddset(&set, traps[i]);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 struct bh_error *bh_posix_process_setup(void)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
@@ -486,6 +498,7 @@ struct bh_error *bh_posix_process_setup(void)
 	BH_TRY(install(SIGSYS, on_system_call));
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		BH_TRY(install(faults[i], on_fault));
+	unblock_traps();
 	ret = thread_set_up();
 	if (ret)
 		return bh_error_new(BH_ERR_MACHINE,

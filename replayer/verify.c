@@ -194,7 +194,7 @@ static struct bh_error *rerun_compare(struct bh_rerun *rerun, const int fds[2], 
 				      int *found_ret, struct bh_divergence *divergence_ret)
 {
 	struct outcome outcome;
-	int wait_status;
+	int wait_status = 0;
 	pid_t child;
 
 	BH_TRY(child_start(rerun, fds, &child));

@@ -244,15 +244,11 @@ int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec, s
 
 /* --- the first stack --- */
 
-struct stack {
-	uint64_t sp, lowest;
-};
-
-static void *push(struct stack *stack, const void *bytes, size_t length)
+static uint64_t push(uint64_t *sp, const void *bytes, size_t length)
 {
-	stack->sp -= length;
-	memcpy((void *)stack->sp, bytes, length);
-	return (void *)stack->sp;
+	*sp -= length;
+	memcpy((void *)*sp, bytes, length);
+	return *sp;
 }
 
 /* Writes the addresses of count strings, which lie one after the other at *strings, and NULL. */
@@ -305,16 +301,15 @@ static int build_stack(struct bh_task *task, struct bh_exec *exec, const struct 
 {
 	static const char platform[] = "x86_64";
 	uint64_t top = bh_mm_base(task->mm) + BH_ARENA_STACK_TOP, next = exec->strings;
-	struct stack stack = {.sp = exec->strings & ~15ull};
-	uint64_t strings[2], words, *to;
+	uint64_t sp = exec->strings & ~15ull, strings[2], words, *to;
 
-	strings[0] = (uint64_t)push(&stack, exec->random, sizeof(exec->random));
-	strings[1] = (uint64_t)push(&stack, platform, sizeof(platform));
+	strings[0] = push(&sp, exec->random, sizeof(exec->random));
+	strings[1] = push(&sp, platform, sizeof(platform));
 	words = 1 + exec->argc + 1 + exec->envc + 1 + BH_AUXV_WORDS;
-	stack.sp = (stack.sp - words * 8) & ~15ull;
-	if (stack.sp < bh_mm_base(task->mm) + BH_ARENA_STACK + (1 << 20))
+	sp = (sp - words * 8) & ~15ull;
+	if (sp < bh_mm_base(task->mm) + BH_ARENA_STACK + (1 << 20))
 		return -E2BIG;
-	to = (uint64_t *)stack.sp;
+	to = (uint64_t *)sp;
 	*to++ = exec->argc;
 	if (write_vector(&to, &next, exec->argc, top))
 		return -EFAULT;
@@ -323,7 +318,7 @@ static int build_stack(struct bh_task *task, struct bh_exec *exec, const struct 
 		return -EFAULT;
 	exec->end_environment = next;
 	write_auxiliary(to, task, exec, elf, bias, strings);
-	exec->start_stack = stack.sp;
+	exec->start_stack = sp;
 	return 0;
 }
 

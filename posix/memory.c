@@ -196,7 +196,7 @@ static int choose_place(struct bh_mm *mm, uint64_t hint, uint64_t length, int fl
 		return 0;
 	}
 	hint = bh_page_up(hint);
-	if (hint >= base && bh_mm_is_in_reach(mm, hint, hint + length) &&
+	if (hint >= base + BH_ARENA_PROGRAM && bh_mm_is_in_reach(mm, hint, hint + length) &&
 	    bh_regions_is_free(mm, hint, hint + length)) {
 		*start_ret = hint;
 		return 0;

@@ -9,6 +9,7 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "posix/internal.h"
@@ -30,6 +31,7 @@ typedef long (*memory_call)(struct bh_task *task, const struct pt_regs *regs);
 static long set_base(struct bh_task *task, const struct pt_regs *regs)
 {
 	uint64_t value = regs->si;
+	const struct bh_region *region = bh_regions_at(task->mm, value);
 
 	switch (regs->di) {
 	case ARCH_SET_FS:
@@ -40,7 +42,7 @@ static long set_base(struct bh_task *task, const struct pt_regs *regs)
 		return 0;
 	case ARCH_GET_FS:
 	case ARCH_GET_GS:
-		if (!bh_regions_is_covered(task->mm, value, value + 8))
+		if (!region || !(region->prot & PROT_WRITE) || region->end - value < 8)
 			return -EFAULT;
 		memcpy((void *)value,
 		       regs->di == ARCH_GET_FS ? &task->view.fs_base : &task->view.gs_base, 8);

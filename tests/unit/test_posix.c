@@ -224,6 +224,8 @@ static void test_simple(void)
 	ok(RUN("sh", "-c", "echo text >/tmp/f; read x </tmp/f; echo $x") == 0 &&
 		   !strcmp(host.output, "text\n"),
 	   "/tmp can");
+	ok(RUN("sh", "-c", "echo again >/dev/stdout") == 0 && !strcmp(host.output, "again\n"),
+	   "/dev/stdout is standard output");
 	ok(RUN("date", "+%s") == 0, "date tells the time");
 	ok(RUN("sleep", "2.5") == 0, "sleep sleeps");
 }

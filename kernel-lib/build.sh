@@ -202,7 +202,10 @@ trap 'rm -rf "$work"' EXIT
 "$compiler" -O1 -o "$build/postlink" "$here/tools/postlink.c"
 cp "$obj/vmlinux" "$work/vmlinux"
 "$build/postlink" "$work/vmlinux" "$work/entries"
-objcopy --only-keep-debug -R .backhop.patchable "$work/vmlinux" "$work/image.debug"
+# All of it, not only the debug sections: gdb takes symbols from this file, and looks for a global
+# variable in the copy of the kernel that a frame runs in only if the file says DT_SYMBOLIC in its
+# .dynamic section, which --only-keep-debug empties.
+objcopy -R .backhop.patchable "$work/vmlinux" "$work/image.debug"
 if command -v gdb-add-index >/dev/null; then
 	(cd "$work" && gdb-add-index image.debug >>"$log" 2>&1) ||
 		fail "gdb-add-index failed; the output is in $log"

@@ -8,6 +8,7 @@
  */
 #include <elf.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,6 +100,21 @@ static uint64_t load_bias(struct bh_replay *replay, uint64_t base)
 	return base;
 }
 
+/*
+ * The file from which gdb takes an image's symbols. For a kernel image that is image.debug itself
+ * rather than image with its debug link: gdb looks for a global variable in the copy that the frame
+ * runs in only if that file says DT_SYMBOLIC and has the symbols too (gdb 13, solib-svr4.c,
+ * svr4_iterate_over_objfiles_in_search_order); else it silently takes the first node's.
+ */
+static void add_symbol_file(struct bh_buffer *document, const struct bh_replay_image *image)
+{
+	char debug[4096];
+	int length = snprintf(debug, sizeof(debug), "%s.debug", image->path);
+	int has_debug = image->is_kernel && length < (int)sizeof(debug) && !access(debug, R_OK);
+
+	add_xml(document, has_debug ? debug : image->path);
+}
+
 static struct bh_error *build_libraries(struct bh_gdb_server *server, struct bh_buffer *document)
 {
 	const struct bh_replay_image *images;
@@ -108,7 +124,7 @@ static struct bh_error *build_libraries(struct bh_gdb_server *server, struct bh_
 	bh_rsp_text(document, "<library-list-svr4 version=\"1.0\">\n");
 	for (size_t i = 0; i < count; i++) {
 		bh_rsp_text(document, "<library name=\"");
-		add_xml(document, images[i].path);
+		add_symbol_file(document, &images[i]);
 		bh_rsp_text(document,
 			    "\" lm=\"0x%lx\" l_addr=\"0x%lx\" l_ld=\"0x%lx\" lmid=\"0x0\"/>\n",
 			    images[i].base, load_bias(server->replay, images[i].base),

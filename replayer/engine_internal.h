@@ -120,9 +120,12 @@ const struct bh_task_layout *bh_engine_layout(struct bh_replay *replay,
 uint64_t bh_engine_running_thread(struct bh_replay *replay);
 /* A thread's task_struct, or 0. */
 uint64_t bh_engine_task(struct bh_replay *replay, uint64_t thread);
-/* The thread that has the CPU by the words that the gate and the node keep, and the address of the
- * node's word (0 for thread 1): what changes just before or after the stacks are switched. */
-uint64_t bh_engine_thread_by_words(struct bh_replay *replay);
-uint64_t bh_engine_current_task_word(struct bh_replay *replay, uint64_t thread);
+/* Where a thread that hasn't the CPU left its registers: the saved stack pointer, and the address
+ * at which it goes on. */
+struct bh_error *bh_engine_saved_stack(struct bh_replay *replay, uint64_t thread, uint64_t *sp_ret);
+#define BH_SAVED_BYTES 56 /* seven words: see struct bh_task_layout */
+/* The words that a thread's stack pointer is written to when it gives up the CPU, at most two. */
+unsigned int bh_engine_stack_words(struct bh_replay *replay, uint64_t thread,
+				   uint64_t words_ret[2]);
 
 #endif

@@ -9,8 +9,8 @@
 #include "posix/posix.h"
 #include "replayer/engine_internal.h"
 
-/* The stacks are exchanged this many instructions, at most, around the words that say so. */
-#define SWITCH_STEPS_MAX 128
+/* From saving a stack pointer to popping the registers of the other stack, at most. */
+#define SWITCH_STEPS_MAX 16
 
 /* --- outcomes --- */
 
@@ -216,9 +216,10 @@ struct quest {
 	struct bh_replay *replay;
 	struct watch_plan plan;
 	enum bh_direction direction;
-	uint64_t thread; /* looked for; 0: only breakpoints and watchpoints */
-	int had_cpu;	 /* by the words, at the last look */
-	int is_switch;	 /* the last accepted hit is one of the thread's */
+	/* A thread that is to have the CPU: forwards it goes on at resume_pc with resume_sp,
+	 * backwards it saves its stack pointer in a watched word. 0: no thread. */
+	uint64_t thread, resume_pc, resume_sp;
+	int is_switch; /* the last accepted hit is the thread's */
 };
 
 static void begin_quest(void *arg)
@@ -227,8 +228,6 @@ static void begin_quest(void *arg)
 	struct bh_replay *replay = quest->replay;
 
 	bh_engine_moved(replay);
-	if (quest->thread)
-		quest->had_cpu = bh_engine_thread_by_words(replay) == quest->thread;
 	for (size_t i = 0; i < replay->watch_count; i++)
 		bh_engine_read(replay, replay->watches[i].address, replay->watches[i].former,
 			       replay->watches[i].length);
@@ -248,13 +247,26 @@ static int was_read(struct bh_replay *replay, struct bh_watch *watch)
 	return 0;
 }
 
-static int accept_switch(struct quest *quest)
+static int accept_address(struct quest *quest)
 {
-	int has_cpu = bh_engine_thread_by_words(quest->replay) == quest->thread;
-	int had_cpu = quest->had_cpu;
+	struct bh_replay *replay = quest->replay;
+	struct bh_copy *copy = bh_timeline_copy(replay->timeline);
+	uint64_t pc = bh_copy_pc(copy);
+	size_t at = breakpoint_place(replay, pc);
 
-	quest->had_cpu = has_cpu;
-	return quest->direction == BH_FORWARD ? has_cpu && !had_cpu : had_cpu && !has_cpu;
+	if (is_breakpoint(replay, at, pc)) {
+		const struct bh_breakpoint *breakpoint = &replay->breakpoints[at];
+		if (!breakpoint->condition || breakpoint->condition(breakpoint->arg, replay)) {
+			quest->is_switch = 0;
+			return 1;
+		}
+	}
+	if (quest->thread && pc == quest->resume_pc &&
+	    bh_copy_registers(copy)->rsp == quest->resume_sp) {
+		quest->is_switch = 1;
+		return 1;
+	}
+	return 0;
 }
 
 static int accept_hit(void *arg, unsigned int watch_hits)
@@ -264,18 +276,8 @@ static int accept_hit(void *arg, unsigned int watch_hits)
 	int is_accepted = 0;
 
 	bh_engine_moved(replay);
-	if (!watch_hits) {
-		uint64_t pc = bh_copy_pc(bh_timeline_copy(replay->timeline));
-		size_t at = breakpoint_place(replay, pc);
-		if (!is_breakpoint(replay, at, pc))
-			return 0;
-		const struct bh_breakpoint *breakpoint = &replay->breakpoints[at];
-		is_accepted =
-			!breakpoint->condition || breakpoint->condition(breakpoint->arg, replay);
-		if (is_accepted)
-			quest->is_switch = 0;
-		return is_accepted;
-	}
+	if (!watch_hits)
+		return accept_address(quest);
 	for (unsigned int i = 0; i < quest->plan.count; i++) {
 		int owner = quest->plan.owner[i];
 		if (!(watch_hits >> i & 1))
@@ -283,7 +285,8 @@ static int accept_hit(void *arg, unsigned int watch_hits)
 		if (owner >= 0 && was_read(replay, &replay->watches[owner])) {
 			is_accepted = 1;
 			quest->is_switch = 0;
-		} else if (owner == OWNER_SWITCH && !is_accepted && accept_switch(quest)) {
+		} else if (owner == OWNER_SWITCH && !is_accepted &&
+			   bh_engine_running_thread(replay) == quest->thread) {
 			is_accepted = 1;
 			quest->is_switch = 1;
 		}
@@ -291,12 +294,25 @@ static int accept_hit(void *arg, unsigned int watch_hits)
 	return is_accepted;
 }
 
-static uint64_t *breakpoint_addresses(const struct bh_replay *replay)
+/* All breakpoints and, if there is one, the place where the thread goes on; ascending. */
+static uint64_t *quest_addresses(const struct quest *quest, size_t *count_ret)
 {
+	const struct bh_replay *replay = quest->replay;
 	uint64_t *addresses = calloc(replay->breakpoint_count + 1, sizeof(*addresses));
+	uint64_t extra = quest->resume_pc;
+	size_t count = 0;
 
-	for (size_t i = 0; addresses && i < replay->breakpoint_count; i++)
-		addresses[i] = replay->breakpoints[i].address;
+	for (size_t i = 0; addresses && i < replay->breakpoint_count; i++) {
+		uint64_t address = replay->breakpoints[i].address;
+		if (extra && extra < address)
+			addresses[count++] = extra;
+		if (extra && extra <= address)
+			extra = 0;
+		addresses[count++] = address;
+	}
+	if (addresses && extra)
+		addresses[count++] = extra;
+	*count_ret = count;
 	return addresses;
 }
 
@@ -315,22 +331,21 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 {
 	struct bh_replay *replay = quest->replay;
 	struct bh_search search = {
-		.address_count = replay->breakpoint_count,
 		.accept = accept_hit,
 		.begin = begin_quest,
 		.accept_arg = quest,
 	};
-	uint64_t *addresses = breakpoint_addresses(replay);
+	uint64_t words[2];
+	uint64_t *addresses = quest_addresses(quest, &search.address_count);
 
 	if (!addresses)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	search.addresses = addresses;
 	/* The thread's words first: a step must come back. */
-	if (quest->thread) {
-		uint64_t word = bh_engine_current_task_word(replay, quest->thread);
-		plan_piece(&quest->plan, (uintptr_t)&bh_gate.node, 8, 1, OWNER_SWITCH);
-		if (word)
-			plan_piece(&quest->plan, word, 8, 1, OWNER_SWITCH);
+	if (quest->thread && quest->direction == BH_BACKWARD) {
+		unsigned int count = bh_engine_stack_words(replay, quest->thread, words);
+		for (unsigned int i = 0; i < count; i++)
+			plan_piece(&quest->plan, words[i], 8, 1, OWNER_SWITCH);
 	}
 	plan_watches(replay, &quest->plan);
 	plan_remap(replay, &quest->plan);
@@ -412,6 +427,11 @@ static struct bh_error *step_once(struct bh_replay *replay, enum bh_direction di
 	return NULL;
 }
 
+static enum bh_direction opposite(enum bh_direction direction)
+{
+	return direction == BH_FORWARD ? BH_BACKWARD : BH_FORWARD;
+}
+
 static struct bh_error *step_while(struct bh_replay *replay, uint64_t thread, int has_cpu,
 				   enum bh_direction direction, struct bh_stop *stop_ret)
 {
@@ -425,49 +445,44 @@ static struct bh_error *step_while(struct bh_replay *replay, uint64_t thread, in
 	return NULL;
 }
 
-/* From where the words change to where the stacks are exchanged: the first position at which the
- * thread has the CPU; backwards the last. */
-static struct bh_error *find_switch(struct bh_replay *replay, uint64_t thread,
-				    enum bh_direction direction, struct bh_stop *stop_ret)
-{
-	if (stop_ret->thread == thread)
-		BH_TRY(step_while(replay, thread, 1,
-				  direction == BH_FORWARD ? BH_BACKWARD : BH_FORWARD, stop_ret));
-	return step_while(replay, thread, 0, direction, stop_ret);
-}
-
 /* The thread has given up the CPU (backwards: has just got it): to where it has it. */
-static struct bh_error *step_to_thread(struct bh_replay *replay, uint64_t thread,
+static struct bh_error *step_to_thread(struct bh_replay *replay, uint64_t thread, int had_cpu,
 				       enum bh_direction direction, struct bh_stop *stop_ret)
 {
 	struct quest quest = {.replay = replay, .direction = direction, .thread = thread};
 	struct bh_find find;
 
-	for (unsigned int i = 0; i < SWITCH_STEPS_MAX; i++) {
-		/* The stacks may be exchanged a few instructions from here already. */
-		if (bh_engine_thread_by_words(replay) != thread)
-			break;
-		BH_TRY(step_once(replay, direction, stop_ret));
-		if (stop_ret->reason != BH_STOP_STEP || stop_ret->thread == thread)
-			return NULL;
+	if (direction == BH_FORWARD) {
+		BH_TRY(bh_engine_saved_stack(replay, thread, &quest.resume_sp));
+		quest.resume_sp += BH_SAVED_BYTES;
+		quest.resume_pc = bh_engine_u64(replay, quest.resume_sp - 8);
 	}
 	BH_TRY(run_quest(&quest, &find));
-	if (find.found != BH_FOUND_WATCH || !quest.is_switch) {
+	if ((find.found != BH_FOUND_WATCH && find.found != BH_FOUND_BREAKPOINT) ||
+	    !quest.is_switch) {
 		finish_find(&quest, &find, stop_ret);
 		return NULL;
 	}
 	finish(replay, BH_STOP_STEP, stop_ret);
-	return find_switch(replay, thread, direction, stop_ret);
+	/* One that was only looked at goes on where it was shown. */
+	if (direction == BH_FORWARD && !had_cpu)
+		return NULL;
+	/* Its stack pointer is about to be saved, or it has popped its registers: the last (first)
+	 * position is a few instructions from here. */
+	BH_TRY(step_while(replay, thread, 1, opposite(direction), stop_ret));
+	return step_while(replay, thread, 0, direction, stop_ret);
 }
 
 struct bh_error *bh_replay_step(struct bh_replay *replay, uint64_t thread,
 				enum bh_direction direction, struct bh_stop *stop_ret)
 {
+	uint64_t running = bh_engine_running_thread(replay);
+
 	memset(stop_ret, 0, sizeof(*stop_ret));
 	if (!thread)
-		thread = bh_engine_running_thread(replay);
+		thread = running;
 	BH_TRY(step_once(replay, direction, stop_ret));
 	if (stop_ret->reason != BH_STOP_STEP || stop_ret->thread == thread)
 		return NULL;
-	return step_to_thread(replay, thread, direction, stop_ret);
+	return step_to_thread(replay, thread, thread == running, direction, stop_ret);
 }

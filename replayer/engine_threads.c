@@ -18,7 +18,7 @@
 #define TASKS_PER_NODE_MAX 65536u
 #define SIMULATOR_THREAD   1ull
 /* At a saved stack pointer: r15, r14, r13, r12, rbx, rbp, resume address. */
-#define SAVED_WORDS 7
+#define SAVED_WORDS (BH_SAVED_BYTES / 8)
 
 static uint64_t thread_id(uint64_t node, int pid)
 {
@@ -182,29 +182,6 @@ uint64_t bh_engine_task(struct bh_replay *replay, uint64_t thread)
 
 /* --- who has the CPU --- */
 
-uint64_t bh_engine_thread_by_words(struct bh_replay *replay)
-{
-	uint64_t number = bh_engine_gate(replay)->node;
-	struct bh_replay_node *node = bh_engine_node(replay, number);
-	const struct bh_task_layout *layout = node ? bh_engine_layout(replay, node) : NULL;
-
-	if (!node)
-		return SIMULATOR_THREAD;
-	if (!layout)
-		return thread_id(number, 0); /* it boots */
-	uint64_t task = bh_engine_u64(replay, layout->current_task);
-	return thread_id(number, (int)bh_engine_u32(replay, task + layout->pid));
-}
-
-uint64_t bh_engine_current_task_word(struct bh_replay *replay, uint64_t thread)
-{
-	struct bh_replay_node *node =
-		thread == SIMULATOR_THREAD ? NULL : bh_engine_node(replay, (thread >> 24) - 1);
-	const struct bh_task_layout *layout = node ? bh_engine_layout(replay, node) : NULL;
-
-	return layout ? layout->current_task : 0;
-}
-
 /* The task of a node on whose kernel stack the CPU is, when that isn't the current one's. */
 static uint64_t thread_of_stack(struct bh_replay *replay, uint64_t number,
 				const struct bh_task_layout *layout, uint64_t sp)
@@ -275,30 +252,47 @@ static struct bh_error *saved_registers(struct bh_replay *replay, uint64_t sp,
 	return NULL;
 }
 
-/* The stack pointer that was saved when this thread gave up the CPU. */
-static struct bh_error *saved_stack(struct bh_replay *replay, uint64_t thread, uint64_t *sp_ret)
+struct bh_error *bh_engine_saved_stack(struct bh_replay *replay, uint64_t thread, uint64_t *sp_ret)
 {
 	uint64_t running = bh_engine_running_thread(replay);
 	uint64_t task = bh_engine_task(replay, thread);
+	struct bh_replay_node *node =
+		bh_engine_node(replay, ((thread == SIMULATOR_THREAD ? running : thread) >> 24) - 1);
 
-	if (thread == SIMULATOR_THREAD) {
-		struct bh_replay_node *node = bh_engine_node(replay, (running >> 24) - 1);
-		*sp_ret = node ? bh_engine_u64(replay,
-					       node->facts.boot + offsetof(struct bh_boot, host_sp))
-			       : 0;
-		return NULL;
-	}
-	struct bh_replay_node *node = bh_engine_node(replay, (thread >> 24) - 1);
-	if (!node || !task)
+	if (!node || (thread != SIMULATOR_THREAD && !task))
 		return bh_error_new(BH_ERR_INPUT, "there is no thread %llx here",
 				    (unsigned long long)thread);
 	const struct bh_task_layout *layout = bh_engine_layout(replay, node);
+	if (thread == SIMULATOR_THREAD)
+		*sp_ret =
+			bh_engine_u64(replay, node->facts.boot + offsetof(struct bh_boot, host_sp));
 	/* The task with which the node left off idles in the host. */
-	if (running >> 24 != thread >> 24 && bh_engine_u64(replay, layout->current_task) == task)
+	else if (running >> 24 != thread >> 24 &&
+		 bh_engine_u64(replay, layout->current_task) == task)
 		*sp_ret = bh_engine_u64(replay, node->facts.saved_stack);
 	else
 		*sp_ret = bh_engine_u64(replay, task + layout->thread_sp);
 	return NULL;
+}
+
+unsigned int bh_engine_stack_words(struct bh_replay *replay, uint64_t thread, uint64_t words_ret[2])
+{
+	uint64_t running = bh_engine_running_thread(replay);
+	uint64_t task = bh_engine_task(replay, thread);
+	struct bh_replay_node *node =
+		bh_engine_node(replay, ((thread == SIMULATOR_THREAD ? running : thread) >> 24) - 1);
+
+	if (!node)
+		return 0;
+	if (thread == SIMULATOR_THREAD) {
+		words_ret[0] = node->facts.boot + offsetof(struct bh_boot, host_sp);
+		return 1;
+	}
+	words_ret[0] = node->facts.saved_stack;
+	if (!task)
+		return 1;
+	words_ret[1] = task + node->layout.thread_sp;
+	return 2;
 }
 
 struct bh_error *bh_replay_registers(struct bh_replay *replay, uint64_t thread,
@@ -310,6 +304,6 @@ struct bh_error *bh_replay_registers(struct bh_replay *replay, uint64_t thread,
 		*registers_ret = *bh_copy_registers(bh_timeline_copy(replay->timeline));
 		return NULL;
 	}
-	BH_TRY(saved_stack(replay, thread, &sp));
+	BH_TRY(bh_engine_saved_stack(replay, thread, &sp));
 	return saved_registers(replay, sp, registers_ret);
 }

@@ -173,7 +173,12 @@ static void describe_program(struct bh_exec *exec, const struct bh_elf *elf, uin
 	}
 }
 
-/* What exec_start() needs again: kept in the new memory's owner between the two calls. */
+/* Is there room for it in an arena, beside a stack and a heap? */
+static int is_too_large(const struct bh_elf *elf)
+{
+	return elf->high - elf->low + elf->alignment > (BH_ARENA_MAP_TOP - BH_ARENA_PROGRAM) / 2;
+}
+
 static int load(struct bh_task *task, struct bh_exec *exec)
 {
 	struct bh_mm *mm = task->mm;
@@ -183,6 +188,11 @@ static int load(struct bh_task *task, struct bh_exec *exec)
 
 	if (ret)
 		return ret;
+	if (is_too_large(&elf))
+		return -ENOMEM;
+	/* No stubs where later segments of the program will lie. */
+	if (elf.is_fixed && elf.low < BH_FIXED_STUBS_END)
+		mm->fixed_stubs = BH_FIXED_STUBS_END;
 	bias = choose_bias(mm, &elf);
 	ret = map_elf(mm, &exec->program, &elf, bias);
 	if (ret)
@@ -196,11 +206,14 @@ static int load(struct bh_task *task, struct bh_exec *exec)
 		ret = parse(task->node, &exec->interpreter, &interpreter);
 		if (ret)
 			return ret;
-		bias = bh_regions_gap(mm, interpreter.high - interpreter.low,
+		if (is_too_large(&interpreter))
+			return -ENOMEM;
+		bias = bh_regions_gap(mm,
+				      interpreter.high - interpreter.low + interpreter.alignment,
 				      base + BH_ARENA_PROGRAM, base + BH_ARENA_MAP_TOP);
 		if (!bias)
 			return -ENOMEM;
-		bias = (bias & ~(interpreter.alignment - 1)) - interpreter.low;
+		bias = align_up(bias, interpreter.alignment) - interpreter.low;
 		ret = map_elf(mm, &exec->interpreter, &interpreter, bias);
 		if (ret)
 			return ret;

@@ -270,6 +270,19 @@ static void test_processes(void)
 	ok(RUN("sh", "-c", "echo a | cat; (exit 3); echo $?") == 0 &&
 		   !strcmp(host.output, "a\n3\n"),
 	   "a shell forks, pipes and waits");
+	ok(RUN("sh", "-c",
+	       "printf '#!/bin/sh\\necho script $1\\n' >/tmp/s; chmod +x /tmp/s; /tmp/s a") == 0 &&
+		   printed("script a\n"),
+	   "a script written on the node runs");
+	ok(RUN("sh", "-c", "cp /bin/echo /tmp/e; /tmp/e copy") == 0 && printed("copy\n"),
+	   "so does a program that was copied there");
+	ok(RUN("sh", "-c", "head -c 100 /bin/true >/tmp/b; chmod +x /tmp/b; /tmp/b") == 126 << 8 &&
+		   printed("Exec format error") && strstr(host.log, "can't be executed"),
+	   "half a program doesn't");
+	ok(RUN("sh", "-c",
+	       "unshare -n ip -o addr | wc -l; ip netns add a; ip netns exec a ip link") == 0 &&
+		   printed("0\n") && printed("lo"),
+	   "network namespaces inside the node");
 	ok(RUN("sh", "-c", "python3 -c 'print(3)' | python3 -c 'print(int(input()) + 4)'") == 0 &&
 		   !strcmp(host.output, "7\n"),
 	   "two programs at the same fixed addresses take turns");

@@ -155,6 +155,39 @@ struct bh_error *bh_position_parse(const struct bh_trace *trace, const char *tex
 	return NULL;
 }
 
+/*
+ * Where a forwarded frame came in: the RX of the same packet on the same node before its TX. That
+ * is not always the TX's cause: a frame that waits for address resolution is sent when the answer
+ * arrives. Not found: number_ret stays.
+ */
+static struct bh_error *find_forwarded(const struct bh_trace *trace, const struct bh_event *sent,
+				       uint64_t *number_ret)
+{
+	struct bh_event event;
+
+	for (uint64_t number = sent->event - 1; number > sent->packet; number--) {
+		BH_TRY(bh_trace_event(trace, number, &event));
+		if (event.kind == BH_EVENT_RX && event.node == sent->node &&
+		    event.packet == sent->packet) {
+			*number_ret = number;
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+/* The next event to look at on the way back. */
+static struct bh_error *step_back(const struct bh_trace *trace, const struct bh_event *event,
+				  uint64_t *number_ret)
+{
+	uint64_t number = event->cause;
+
+	if (event->kind == BH_EVENT_TX && event->packet && event->packet != event->event)
+		BH_TRY(find_forwarded(trace, event, &number));
+	*number_ret = number;
+	return NULL;
+}
+
 struct bh_error *bh_hop_back(const struct bh_trace *trace, uint64_t event, uint32_t node,
 			     struct bh_event *received_ret, struct bh_event *sent_ret)
 {
@@ -166,7 +199,7 @@ struct bh_error *bh_hop_back(const struct bh_trace *trace, uint64_t event, uint3
 		BH_TRY(bh_trace_event(trace, number, &received));
 		if (received.kind == BH_EVENT_RX && received.node == node)
 			break;
-		number = received.cause;
+		BH_TRY(step_back(trace, &received, &number));
 	}
 	if (!number)
 		return bh_error_new(BH_ERR_USAGE,

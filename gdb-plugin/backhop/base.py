@@ -21,7 +21,7 @@ class Command(gdb.Command):
         self.dont_repeat()
         try:
             self.run(argument.strip())
-        except Fault as fault:
+        except (Fault, gdb.error) as fault:
             raise gdb.GdbError(str(fault)) from None
 
 

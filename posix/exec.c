@@ -218,7 +218,7 @@ static int load(struct bh_task *task, struct bh_exec *exec)
 		if (ret)
 			return ret;
 		mm->interpreter_bias = bias;
-		bh_images_add(task->node, exec->pid, &interpreter, bias, exec->interpreter_path);
+		bh_images_add(task->node, exec->pid, &interpreter, bias, exec->interpreter.path);
 	}
 	return bh_mm_map_anonymous(mm, base + BH_ARENA_STACK, BH_ARENA_STACK_TOP - BH_ARENA_STACK,
 				   PROT_READ | PROT_WRITE);

@@ -29,12 +29,18 @@ static struct linux_binfmt program_format = {
 	.load_binary = load_program,
 };
 
+/* Half a page for the path of the program, half for that of its interpreter. */
+#define BH_PATH_ROOM (PAGE_SIZE / 2)
+
 /* A file that isn't the host's is read as a whole into memory of the host. */
-static int describe_file(struct file *file, struct bh_exec_file *file_ret)
+static int describe_file(struct file *file, char *path_room, struct bh_exec_file *file_ret)
 {
 	loff_t position = 0;
 	void *buffer;
 
+	file_ret->path = d_path(&file->f_path, path_room, BH_PATH_ROOM);
+	if (IS_ERR(file_ret->path))
+		return PTR_ERR(file_ret->path);
 	file_ret->handle = bh_file_handle(file);
 	file_ret->size = i_size_read(file_inode(file));
 	if (file_ret->handle)
@@ -56,12 +62,11 @@ static int describe_file(struct file *file, struct bh_exec_file *file_ret)
 }
 
 /* Ends with the program and its interpreter known to the host, and 0, or with -errno. */
-static int check_program(struct linux_binprm *bprm, struct bh_exec *exec)
+static int check_program(struct linux_binprm *bprm, char *paths, struct bh_exec *exec)
 {
 	struct file *interpreter;
-	int ret = describe_file(bprm->file, &exec->program);
+	int ret = describe_file(bprm->file, paths, &exec->program);
 
-	exec->program.path = bprm->interp;
 	if (!ret)
 		ret = bh_user_call(exec_check, exec);
 	if (ret || !exec->interpreter_path[0])
@@ -70,8 +75,7 @@ static int check_program(struct linux_binprm *bprm, struct bh_exec *exec)
 	if (IS_ERR(interpreter))
 		return PTR_ERR(interpreter);
 	would_dump(bprm, interpreter);
-	ret = describe_file(interpreter, &exec->interpreter);
-	exec->interpreter.path = exec->interpreter_path;
+	ret = describe_file(interpreter, paths + BH_PATH_ROOM, &exec->interpreter);
 	allow_write_access(interpreter);
 	fput(interpreter);
 	return ret ?: bh_user_call(exec_check, exec);
@@ -121,14 +125,14 @@ static int map_program(struct linux_binprm *bprm, struct bh_exec *exec)
 static int load_program(struct linux_binprm *bprm)
 {
 	struct bh_exec *exec;
+	char *paths;
 	int ret;
 
 	if (memcmp(bprm->buf, ELFMAG, SELFMAG))
 		return -ENOEXEC;
 	exec = kzalloc(sizeof(*exec), GFP_KERNEL);
-	if (!exec)
-		return -ENOMEM;
-	ret = check_program(bprm, exec);
+	paths = (char *)__get_free_page(GFP_KERNEL);
+	ret = exec && paths ? check_program(bprm, paths, exec) : -ENOMEM;
 	if (!ret)
 		ret = begin_new_exec(bprm);
 	if (ret)
@@ -139,7 +143,9 @@ static int load_program(struct linux_binprm *bprm)
 	if (!ret)
 		finalize_exec(bprm);
 out:
-	bh_user_call(exec_end, exec);
+	if (exec)
+		bh_user_call(exec_end, exec);
+	free_page((unsigned long)paths);
 	kfree(exec);
 	return ret;
 }

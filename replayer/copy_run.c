@@ -120,18 +120,17 @@ static void hide_trap_flag(struct bh_copy *copy, enum bh_instruction_kind kind)
 	}
 }
 
-/* The rest of a repeated string instruction at pc after its first turn: runs to what follows it. */
-static struct bh_error *finish_string(struct bh_copy *copy, uint64_t pc, size_t length,
-				      struct bh_wait *wait, struct bh_end *end)
+/* Runs freely from pc to next, where the one instruction at pc leads. */
+static struct bh_error *run_to(struct bh_copy *copy, uint64_t pc, uint64_t next,
+			       struct bh_wait *wait, struct bh_end *end)
 {
-	uint64_t next = pc + length;
 	int is_mine = !bh_copy_find_planted(copy, next);
 	uint8_t original = 0;
 	struct bh_error *error = NULL;
 
 	if (is_mine && (bh_tracee_read(copy->tracee, next, &original, 1) != 1 ||
 			bh_tracee_poke(copy->tracee, next, BH_INT3)))
-		return bh_error_new(BH_ERR_INTERNAL, "cannot step a string instruction at %#llx",
+		return bh_error_new(BH_ERR_INTERNAL, "cannot step the instruction at %#llx",
 				    (unsigned long long)pc);
 	do {
 		error = bh_tracee_resume(copy->tracee, 0, 0);
@@ -148,6 +147,16 @@ static struct bh_error *finish_string(struct bh_copy *copy, uint64_t pc, size_t 
 	return error;
 }
 
+/* One instruction under the trap flag. */
+static struct bh_error *trap_step(struct bh_copy *copy, struct bh_wait *wait, struct bh_end *end)
+{
+	BH_TRY(bh_tracee_resume(copy->tracee, 1, 0));
+	BH_TRY(bh_tracee_wait(copy->tracee, -1, wait));
+	if (wait->kind == BH_WAIT_TRAP)
+		end->watch_hits |= bh_tracee_watch_hits(copy->tracee);
+	return NULL;
+}
+
 static struct bh_error *execute(struct bh_copy *copy, struct bh_end *end)
 {
 	uint64_t pc = bh_copy_pc(copy);
@@ -158,12 +167,19 @@ static struct bh_error *execute(struct bh_copy *copy, struct bh_end *end)
 
 	size_t count = bh_copy_read(copy, pc, bytes, sizeof(bytes));
 	enum bh_instruction_kind kind = bh_instruction_classify(bytes, count, &length);
-	BH_TRY(bh_tracee_resume(copy->tracee, 1, 0));
-	BH_TRY(bh_tracee_wait(copy->tracee, -1, &wait));
+	uint64_t next = 0;
+	if (kind == BH_INSTRUCTION_POPF)
+		next = pc + length;
+	else if (kind == BH_INSTRUCTION_IRET)
+		next = bh_copy_read_u64(copy, bh_tracee_registers(copy->tracee)->rsp);
+	/* A program may be sent to where nothing is. */
+	if (next && bh_copy_read(copy, next, bytes, 1) == 1)
+		BH_TRY(run_to(copy, pc, next, &wait, end));
+	else
+		BH_TRY(trap_step(copy, &wait, end));
 	if (wait.kind == BH_WAIT_TRAP) {
-		end->watch_hits |= bh_tracee_watch_hits(copy->tracee);
 		if (kind == BH_INSTRUCTION_REP_STRING && bh_copy_pc(copy) == pc)
-			BH_TRY(finish_string(copy, pc, length, &wait, end));
+			BH_TRY(run_to(copy, pc, pc + length, &wait, end));
 		else if (kind == BH_INSTRUCTION_SYSCALL || kind == BH_INSTRUCTION_PUSHF)
 			hide_trap_flag(copy, kind);
 	}

@@ -47,6 +47,12 @@ enum bh_instruction_kind bh_instruction_classify(const uint8_t *bytes, size_t co
 		return BH_INSTRUCTION_SYSCALL;
 	if (bytes[at] == 0x9c)
 		return BH_INSTRUCTION_PUSHF;
+	if (bytes[at] == 0x9d) {
+		*length_ret = at + 1;
+		return BH_INSTRUCTION_POPF;
+	}
+	if (bytes[at] == 0xcf)
+		return BH_INSTRUCTION_IRET;
 	if (has_rep && is_string_operation(bytes[at])) {
 		*length_ret = at + 1;
 		return BH_INSTRUCTION_REP_STRING;

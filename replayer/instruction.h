@@ -11,13 +11,17 @@
 
 enum bh_instruction_kind {
 	BH_INSTRUCTION_PLAIN,
-	BH_INSTRUCTION_SYSCALL,	   /* leaves the flags, with the trap flag, in r11 */
-	BH_INSTRUCTION_PUSHF,	   /* leaves them on the stack */
+	BH_INSTRUCTION_SYSCALL, /* leaves the flags, with the trap flag, in r11 */
+	BH_INSTRUCTION_PUSHF,	/* leaves them on the stack */
+	/* These two load the flags. Linux (arch/x86/kernel/step.c, 6.1) takes a trap flag that was
+	 * set again behind them for the program's own, and then it shows in signal frames. */
+	BH_INSTRUCTION_POPF,
+	BH_INSTRUCTION_IRET,	   /* goes on at the address on the stack */
 	BH_INSTRUCTION_REP_STRING, /* traps after every turn */
 };
 
 /* bytes: at the program counter, at least count readable (15 are always enough). length_ret is set
- * for REP_STRING only. */
+ * for POPF and REP_STRING only. */
 enum bh_instruction_kind bh_instruction_classify(const uint8_t *bytes, size_t count,
 						 size_t *length_ret);
 

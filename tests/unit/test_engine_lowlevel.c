@@ -74,7 +74,8 @@ static void generate(void)
 		at = put(at, "\x48\x0f\xaf\xc7", 4);	     /* imul rdi, rax */
 		at = put64(at, "\x48\xb9", 2, DATA + 8 * f); /* movabs, rcx */
 		at = put(at, "\x48\x01\x01", 3);	     /* add rax, (rcx) */
-		at = put(at, "\x9c\x5a\x48\x01\x51\x08", 6); /* pushf; pop rdx; add rdx, 8(rcx) */
+		/* pushf; popf; pushf; pop rdx; add rdx, 8(rcx) */
+		at = put(at, "\x9c\x9d\x9c\x5a\x48\x01\x51\x08", 8);
 		if (f % 3 == 1) {
 			at = put64(at, "\x48\xbf", 2, DATA + 0x400 + 64 * f); /* movabs, rdi */
 			at = put(at, "\xb9\x30\x00\x00\x00\xf3\xaa",

@@ -88,9 +88,20 @@ const char *bh_events_decode(const struct bh_section *sections, unsigned int sec
 			     uint64_t first, size_t count, size_t node_count,
 			     struct bh_event *events_ret);
 
+/* Says what is wrong with an event that bh_event_check() found faulty. */
+const char *bh_event_fault(const struct bh_event *event, uint64_t vtime_before_ns);
+
 /* What FORMAT.md asks of every event, given the virtual time of the one before. NULL, or what is
- * wrong. */
-const char *bh_event_check(const struct bh_event *event, uint64_t vtime_before_ns,
-			   size_t node_count);
+ * wrong. Here, because a recording pays for it with every event. */
+static inline const char *bh_event_check(const struct bh_event *event, uint64_t vtime_before_ns,
+					 size_t node_count)
+{
+	if (event->kind && event->kind < BH_EVENT_KIND_COUNT && event->cause < event->event &&
+	    event->packet <= event->event && event->vtime_ns >= vtime_before_ns &&
+	    (event->node < node_count || event->node == BH_NO_NODE) &&
+	    (event->device < BH_TRACE_MAX_DEVICES || event->device == BH_NO_DEVICE))
+		return NULL;
+	return bh_event_fault(event, vtime_before_ns);
+}
 
 #endif

@@ -32,8 +32,7 @@ enum column {
 
 enum hash_mode { HASH_ZERO, HASH_OF_CAUSE, HASH_EXPLICIT, HASH_RESERVED };
 
-const char *bh_event_check(const struct bh_event *event, uint64_t vtime_before_ns,
-			   size_t node_count)
+const char *bh_event_fault(const struct bh_event *event, uint64_t vtime_before_ns)
 {
 	if (!bh_event_kind_name(event->kind))
 		return "an event has an unknown kind";
@@ -43,11 +42,9 @@ const char *bh_event_check(const struct bh_event *event, uint64_t vtime_before_n
 		return "an event is of a later packet";
 	if (event->vtime_ns < vtime_before_ns)
 		return "virtual time goes backwards";
-	if (event->node >= node_count && event->node != BH_NO_NODE)
-		return "an event is on a node that does not exist";
 	if (event->device >= BH_TRACE_MAX_DEVICES && event->device != BH_NO_DEVICE)
 		return "an event is on a device that does not exist";
-	return NULL;
+	return "an event is on a node that does not exist";
 }
 
 /* The event that the fields of events[i] are predicted from; imaginary is filled if needed. */

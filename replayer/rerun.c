@@ -325,8 +325,8 @@ static struct bh_error *plan_check(struct bh_rerun *rerun)
 		BH_TRY(bh_trace_event(trace, plant, &event));
 		if (event.kind != BH_EVENT_TX)
 			return bh_error_new(BH_ERR_INPUT,
-					    "event %" PRIu64 " is a %s, but a fault can only be "
-					    "planted in the frame of a tx",
+					    "event %" PRIu64 " is of kind %s, but a fault can only "
+					    "be planted in the frame of a tx",
 					    plant, bh_event_kind_name(event.kind));
 	}
 	if (!rerun->recorded_count)

@@ -26,15 +26,18 @@ size_t bh_gdb_register_size(unsigned int number)
  * gdb wants the names of its own x86-64 features. The operating system is named, because gdb reads
  * library lists only for GNU/Linux, and that in turn needs the feature with orig_rax.
  */
-#define REGISTER(name, bits, type, number)                                                         \
-	"<reg name=\"" name "\" bitsize=\"" #bits "\" type=\"" type "\" regnum=\"" #number "\"/"   \
-											   ">\n"
+#define ATTRIBUTE(name, value) " " name "=\"" value "\""
+#define NUMBERED(name, bits, type, number)                                                         \
+	ATTRIBUTE("name", name)                                                                    \
+	ATTRIBUTE("bitsize", #bits) ATTRIBUTE("type", type) ATTRIBUTE("regnum", #number)
+#define REGISTER(name, bits, type, number) "<reg" NUMBERED(name, bits, type, number) "/>\n"
 #define POSITION(name, type, number)                                                               \
-	"<reg name=\"" name "\" bitsize=\"64\" type=\"" type "\" regnum=\"" #number                \
-	"\" group=\"general\"/>\n"
-#define FLAG(name, bit)		"<field name=\"" name "\" start=\"" #bit "\" end=\"" #bit "\"/>\n"
-#define VECTOR(id, type, count) "<vector id=\"" id "\" type=\"" type "\" count=\"" #count "\"/>\n"
-#define FIELD(name, type)	"<field name=\"" name "\" type=\"" type "\"/>\n"
+	"<reg" NUMBERED(name, 64, type, number) ATTRIBUTE("group", "general") "/>\n"
+#define FLAG(name, bit)                                                                            \
+	"<field" ATTRIBUTE("name", name) ATTRIBUTE("start", #bit) ATTRIBUTE("end", #bit) "/>\n"
+#define VECTOR(id, type, count)                                                                    \
+	"<vector" ATTRIBUTE("id", id) ATTRIBUTE("type", type) ATTRIBUTE("count", #count) "/>\n"
+#define FIELD(name, type) "<field" ATTRIBUTE("name", name) ATTRIBUTE("type", type) "/>\n"
 
 /* clang-format off */
 const char bh_gdb_target_xml[] =

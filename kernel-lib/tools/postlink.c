@@ -31,7 +31,7 @@ static uint8_t *read_file(const char *path, size_t *length_ret)
 {
 	FILE *file = fopen(path, "rb");
 	uint8_t *bytes;
-	long length;
+	long length = -1;
 
 	if (!file || fseek(file, 0, SEEK_END) != 0 || (length = ftell(file)) < 0)
 		fail("the image can't be read");

@@ -262,7 +262,6 @@ struct bh_posix_node {
 
 struct bh_posix {
 	struct bh_inputs *inputs;
-	uint64_t seed;
 	struct bh_posix_node *nodes;
 	struct bh_mm *fixed_resident; /* whose memory lies at the fixed addresses */
 	struct bh_code_sites *code_sites;

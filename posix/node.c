@@ -47,15 +47,13 @@ static const struct bh_user_ops user_ops = {
 	.process_exit = op_process_exit,
 };
 
-struct bh_error *bh_posix_create(struct bh_inputs *inputs, uint64_t seed,
-				 struct bh_posix **posix_ret)
+struct bh_error *bh_posix_create(struct bh_inputs *inputs, struct bh_posix **posix_ret)
 {
 	struct bh_posix *posix = calloc(1, sizeof(*posix));
 
 	if (!posix)
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs of a run");
 	posix->inputs = inputs;
-	posix->seed = seed;
 	bh_traps_set_posix(posix);
 	*posix_ret = posix;
 	return NULL;

@@ -54,9 +54,8 @@ struct bh_posix_callbacks {
 	void (*log)(void *arg, int pid, const char *text);
 };
 
-/* inputs must outlive the result. seed is the run's. */
-struct bh_error *bh_posix_create(struct bh_inputs *inputs, uint64_t seed,
-				 struct bh_posix **posix_ret);
+/* inputs must outlive the result. */
+struct bh_error *bh_posix_create(struct bh_inputs *inputs, struct bh_posix **posix_ret);
 /* Also destroys the nodes; their kernels must not run again. Takes NULL. */
 void bh_posix_destroy(struct bh_posix *posix);
 

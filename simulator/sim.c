@@ -239,7 +239,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	BH_TRY(bh_programs_check(scenario, sim->config.inputs));
 	BH_TRY(create_wires(sim));
 	BH_TRY(bh_posix_process_setup());
-	BH_TRY(bh_posix_create(sim->config.inputs, scenario->seed, &sim->posix));
+	BH_TRY(bh_posix_create(sim->config.inputs, &sim->posix));
 	for (uint32_t id = 0; id < sim->node_count; id++)
 		BH_TRY(create_node(sim, id));
 	return bh_sim_processes_create(sim);

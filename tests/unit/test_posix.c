@@ -388,7 +388,7 @@ static struct bh_error *create(const struct bh_image *image, struct bh_inputs **
 	host.deadline = BH_NO_DEADLINE;
 	BH_TRY(bh_posix_process_setup());
 	BH_TRY(bh_inputs_create_live(inputs_ret));
-	BH_TRY(bh_posix_create(*inputs_ret, 1, posix_ret));
+	BH_TRY(bh_posix_create(*inputs_ret, posix_ret));
 	BH_TRY(bh_node_create(&options, &host.node));
 	BH_TRY(bh_posix_node_create(*posix_ret, 0, "unit", bh_node_boot_record(host.node),
 				    &callbacks, NULL, &node));

@@ -152,17 +152,36 @@ static void drop_breakpoint(struct bh_gdb_server *server, struct bh_gdb_breakpoi
 	free(breakpoint);
 }
 
+/*
+ * gdb keeps breakpoints of its own in libraries of programs that have ended or, going back, don't
+ * run yet, and gives up when it can't plant them. So one where there is no memory is remembered,
+ * and planted when the memory is there.
+ */
+static struct bh_error *plant(struct bh_gdb_breakpoint *breakpoint)
+{
+	struct bh_replay *replay = breakpoint->server->replay;
+	uint8_t byte;
+
+	breakpoint->is_planted = bh_replay_read(replay, breakpoint->address, &byte, 1) == 1;
+	if (!breakpoint->is_planted)
+		return NULL;
+	return bh_replay_breakpoint_insert(replay, breakpoint->address, engine_condition,
+					   breakpoint);
+}
+
+void bh_gdb_breakpoints_replant(struct bh_gdb_server *server)
+{
+	for (size_t i = 0; i < server->breakpoint_count; i++)
+		if (!server->breakpoints[i]->is_planted)
+			bh_error_free(plant(server->breakpoints[i]));
+}
+
 static void insert_breakpoint(struct bh_gdb_server *server, unsigned int kind, uint64_t address,
 			      struct bh_rsp_scan *scan)
 {
 	struct bh_gdb_breakpoint *breakpoint = bh_gdb_breakpoint_find(server, address);
 	struct bh_error *error;
-	uint8_t byte;
 
-	if (bh_replay_read(server->replay, address, &byte, 1) != 1) {
-		bh_gdb_refuse(server, "there is no memory at 0x%lx", address);
-		return;
-	}
 	if (!breakpoint)
 		breakpoint = add_breakpoint(server, address);
 	if (!breakpoint) {
@@ -175,7 +194,7 @@ static void insert_breakpoint(struct bh_gdb_server *server, unsigned int kind, u
 		free_conditions(breakpoint);
 	}
 	breakpoint->kinds |= kind;
-	error = bh_replay_breakpoint_insert(server->replay, address, engine_condition, breakpoint);
+	error = plant(breakpoint);
 	if (error) {
 		drop_breakpoint(server, breakpoint);
 		bh_gdb_refuse_error(server, error);
@@ -191,7 +210,8 @@ static void remove_breakpoint(struct bh_gdb_server *server, unsigned int kind, u
 	if (breakpoint) {
 		breakpoint->kinds &= ~kind;
 		if (!breakpoint->kinds) {
-			bh_replay_breakpoint_remove(server->replay, address);
+			if (breakpoint->is_planted)
+				bh_replay_breakpoint_remove(server->replay, address);
 			drop_breakpoint(server, breakpoint);
 		}
 	}
@@ -301,7 +321,9 @@ void bh_gdb_point_remove(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 void bh_gdb_points_free(struct bh_gdb_server *server)
 {
 	while (server->breakpoint_count) {
-		bh_replay_breakpoint_remove(server->replay, server->breakpoints[0]->address);
+		if (server->breakpoints[0]->is_planted)
+			bh_replay_breakpoint_remove(server->replay,
+						    server->breakpoints[0]->address);
 		drop_breakpoint(server, server->breakpoints[0]);
 	}
 	while (server->watchpoint_count) {

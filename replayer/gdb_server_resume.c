@@ -258,6 +258,7 @@ static void resume(struct bh_gdb_server *server, const struct request *request)
 		return;
 	}
 	server->general_thread = (int64_t)server->stop.thread;
+	bh_gdb_breakpoints_replant(server);
 	if (!announces_libraries(server, request))
 		add_last_stop(server);
 }

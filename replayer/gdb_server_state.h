@@ -30,6 +30,7 @@ struct bh_gdb_condition {
 struct bh_gdb_breakpoint {
 	struct bh_gdb_server *server; /* the engine hands out this structure as its argument */
 	uint64_t address;
+	int is_planted;			     /* the engine has it: there is memory at address */
 	unsigned int kinds;		     /* BH_GDB_SOFTWARE, BH_GDB_HARDWARE */
 	struct bh_gdb_condition *conditions; /* stop if one holds, or if there is none */
 	size_t condition_count;
@@ -131,6 +132,8 @@ bh_gdb_handler bh_gdb_point_insert; /* Z0 to Z4 */
 bh_gdb_handler bh_gdb_point_remove; /* z0 to z4 */
 /* The breakpoint planted at address, or NULL. */
 struct bh_gdb_breakpoint *bh_gdb_breakpoint_find(struct bh_gdb_server *server, uint64_t address);
+/* Plants those whose memory has come into being; after each move. */
+void bh_gdb_breakpoints_replant(struct bh_gdb_server *server);
 /* Does it stop here and now? */
 int bh_gdb_breakpoint_holds(struct bh_gdb_breakpoint *breakpoint);
 /* The watchpoint that covers address; NULL if none does. */

@@ -14,7 +14,7 @@ def go(place: str) -> None:
     had cached, tells every window, and shows the place."""
     client.arm(place)
     direction: str = gdb.execute("show exec-direction", to_string=True)
-    gdb.execute("continue" if "reverse" in direction else "reverse-continue")
+    gdb.execute("continue" if "reverse" in direction.lower() else "reverse-continue")
 
 
 def selected_node() -> Optional[int]:

@@ -37,8 +37,8 @@ const void *bh_file_handle(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 
-	return inode->i_sb->s_magic == BHFS_MAGIC && S_ISREG(inode->i_mode) ? inode->i_private :
-									      NULL;
+	return inode->i_sb->s_magic == BHFS_MAGIC && S_ISREG(inode->i_mode) ? inode->i_private
+									    : NULL;
 }
 
 static int bhfs_content(struct inode *inode, const void **data_ret, unsigned long *size_ret)

@@ -52,8 +52,8 @@ static int describe_file(struct file *file, char *path_room, struct bh_exec_file
 		return -ENOMEM;
 	file_ret->data = buffer;
 	while (position < file_ret->size) {
-		ssize_t done = kernel_read(file, buffer + position, file_ret->size - position,
-					   &position);
+		ssize_t done =
+			kernel_read(file, buffer + position, file_ret->size - position, &position);
 
 		if (done <= 0)
 			return done ?: -EIO;

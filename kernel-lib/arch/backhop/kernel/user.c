@@ -104,7 +104,7 @@ static void user_exit(void *data, struct task_struct *task)
 /* Without an MMU the generic fork() refuses; here the host can copy the memory. */
 static long user_fork(void)
 {
-	struct kernel_clone_args args = { .exit_signal = SIGCHLD };
+	struct kernel_clone_args args = {.exit_signal = SIGCHLD};
 
 	return kernel_clone(&args);
 }
@@ -203,7 +203,8 @@ static long call(unsigned int nr, unsigned long a, unsigned long b, unsigned lon
 	return sys_call_table[nr](a, b, c, d, e, 0);
 }
 
-static const char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static const char default_path[] =
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 static int install_file(struct file *file)
 {
@@ -266,7 +267,8 @@ static int execute(const struct bh_spawn *spawn)
 	while (ret) {
 		size_t len = strcspn(path, ":");
 
-		if (snprintf(candidate, PATH_MAX, "%.*s/%s", (int)len, path, spawn->path) < PATH_MAX)
+		if (snprintf(candidate, PATH_MAX, "%.*s/%s", (int)len, path, spawn->path) <
+		    PATH_MAX)
 			ret = kernel_execve(candidate, spawn->argv, spawn->envp);
 		if (ret == -EACCES)
 			denied = 1;
@@ -309,40 +311,40 @@ struct node_mount {
 };
 
 static const struct node_mount mounts[] = {
-	{ "proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "sysfs", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "dev", "/dev", "tmpfs", "mode=755", MS_NOSUID },
-	{ "tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
-	{ "run", "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV },
-	{ "log", "/var/log", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV },
-	{ "vartmp", "/var/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
-	{ "root", "/root", "tmpfs", "mode=700", MS_NOSUID | MS_NODEV },
+	{"proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC},
+	{"sysfs", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC},
+	{"dev", "/dev", "tmpfs", "mode=755", MS_NOSUID},
+	{"tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV},
+	{"run", "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
+	{"log", "/var/log", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
+	{"vartmp", "/var/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV},
+	{"root", "/root", "tmpfs", "mode=700", MS_NOSUID | MS_NODEV},
 };
 
 static const struct {
 	const char *path;
 	unsigned int major, minor;
 } devices[] = {
-	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
-	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/kmsg", 1, 11 },
-	{ "/dev/tty", 5, 0 },
+	{"/dev/null", 1, 3},	{"/dev/zero", 1, 5},  {"/dev/full", 1, 7}, {"/dev/random", 1, 8},
+	{"/dev/urandom", 1, 9}, {"/dev/kmsg", 1, 11}, {"/dev/tty", 5, 0},
 };
 
 static const struct {
 	const char *target, *path;
 } links[] = {
-	{ "/proc/self/fd", "/dev/fd" },
-	{ "/proc/self/fd/0", "/dev/stdin" },
-	{ "/proc/self/fd/1", "/dev/stdout" },
-	{ "/proc/self/fd/2", "/dev/stderr" },
-	{ "/run/lock", "/dev/lock" },
+	{"/proc/self/fd", "/dev/fd"},	    {"/proc/self/fd/0", "/dev/stdin"},
+	{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"},
+	{"/run/lock", "/dev/lock"},
 };
 
 static const struct {
 	const char *path;
 	unsigned int mode;
 } directories[] = {
-	{ "/dev/shm", 01777 }, { "/dev/net", 0755 }, { "/run/lock", 01777 }, { "/run/netns", 0755 },
+	{"/dev/shm", 01777},
+	{"/dev/net", 0755},
+	{"/run/lock", 01777},
+	{"/run/netns", 0755},
 };
 
 static long mount_at(const struct node_mount *mount)
@@ -354,8 +356,8 @@ static long mount_at(const struct node_mount *mount)
 /* bhfs takes the place of the start-up's root, which stays below, empty. */
 static long mount_root(void)
 {
-	static const struct node_mount root = { "host", "/root", "bhfs", NULL, MS_RDONLY };
-	static const struct node_mount move = { ".", "/", NULL, NULL, MS_MOVE };
+	static const struct node_mount root = {"host", "/root", "bhfs", NULL, MS_RDONLY};
+	static const struct node_mount move = {".", "/", NULL, NULL, MS_MOVE};
 	long ret;
 
 	call(__NR_mkdir, (unsigned long)root.path, 0755, 0, 0, 0);
@@ -375,8 +377,8 @@ static long fill_directories(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(directories) && !ret; i++)
-		ret = call(__NR_mkdir, (unsigned long)directories[i].path, directories[i].mode, 0, 0,
-			   0);
+		ret = call(__NR_mkdir, (unsigned long)directories[i].path, directories[i].mode, 0,
+			   0, 0);
 	for (i = 0; i < ARRAY_SIZE(devices) && !ret; i++)
 		ret = call(__NR_mknod, (unsigned long)devices[i].path, S_IFCHR | 0666,
 			   new_encode_dev(MKDEV(devices[i].major, devices[i].minor)), 0, 0);

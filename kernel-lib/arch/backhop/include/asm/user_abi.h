@@ -45,10 +45,10 @@ struct bh_exec {
 	struct bh_exec_file program, interpreter;
 	int pid;
 	unsigned int argc, envc;
-	unsigned long strings;      /* address of argv[0]'s bytes on the new stack; envp's follow */
-	unsigned long name;         /* address of the path given to execve, on the new stack */
+	unsigned long strings; /* address of argv[0]'s bytes on the new stack; envp's follow */
+	unsigned long name;    /* address of the path given to execve, on the new stack */
 	unsigned int uid, euid, gid, egid;
-	unsigned char random[16];   /* AT_RANDOM */
+	unsigned char random[16]; /* AT_RANDOM */
 	/* To the image. */
 	char interpreter_path[256]; /* by exec_check(): "" if the program needs none */
 	unsigned long stack_top;    /* by exec_map(): where the strings go, downwards */
@@ -106,11 +106,11 @@ struct bh_user_ops {
 /* --- what posix/ asks of the image; all run as the current task --- */
 
 struct bh_user_fd {
-	const void *handle;     /* of a regular bhfs file, else NULL */
-	unsigned long size;     /* bytes of a regular file */
+	const void *handle; /* of a regular bhfs file, else NULL */
+	unsigned long size; /* bytes of a regular file */
 	unsigned int is_regular;
 	unsigned int is_readable, is_writable;
-	char path[256];         /* as the node sees it */
+	char path[256]; /* as the node sees it */
 };
 
 struct bh_user_image_ops {

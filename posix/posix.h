@@ -23,7 +23,7 @@ struct bh_posix_node;
 
 /*
  * Once per process, before the first node boots, on the thread that runs the simulation: installs
- * the handlers of SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE on one alternate stack,
+ * the handlers of SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP on one alternate stack,
  * makes rdtsc fault outside the simulator and switches Syscall User Dispatch on, with the
  * simulator's own text as the one range that may call the host. BH_ERR_MACHINE when the host's
  * kernel or CPU lacks what is needed; the message names it. Calling it again does nothing.

@@ -482,7 +482,7 @@ static void unblock_traps(void)
 
 struct bh_error *bh_posix_process_setup(void)
 {
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 	long ret;
 
 	if (is_set_up)

@@ -132,6 +132,10 @@ static void test_faults(void)
 	if (!sigsetjmp(escape, 1))
 		asm volatile("ud2");
 	CHECK(last_signal == SIGILL);
+	handle(SIGTRAP, on_fault, 0);
+	if (!sigsetjmp(escape, 1))
+		asm volatile("int3");
+	CHECK(last_signal == SIGTRAP);
 	signal(SIGSEGV, SIG_DFL);
 }
 

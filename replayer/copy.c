@@ -197,9 +197,16 @@ int bh_copy_is_planted(const struct bh_copy *copy, uint64_t address)
 
 static int is_wanted(const uint64_t *addresses, size_t count, uint64_t address)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (addresses[i] == address)
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (addresses[middle] == address)
 			return 1;
+		if (addresses[middle] < address)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return 0;
 }

@@ -36,6 +36,7 @@ struct bh_tracee {
 	struct family *family;
 	pid_t pid;
 	int is_gone;
+	int is_stepping; /* how it was resumed last */
 	int has_registers, registers_changed;
 	struct user_regs_struct registers;
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
@@ -211,6 +212,7 @@ struct bh_error *bh_tracee_resume(struct bh_tracee *tracee, int is_step, int sig
 {
 	BH_TRY(write_registers(tracee));
 	tracee->has_registers = 0;
+	tracee->is_stepping = is_step;
 	if (ptrace(is_step ? PTRACE_SINGLESTEP : PTRACE_CONT, tracee->pid, 0, (long)signal))
 		return ptrace_error(tracee, "continue");
 	return NULL;
@@ -250,6 +252,24 @@ static pid_t wait_some_time(pid_t pid, int *status_ret, int timeout_ms)
 	return waited;
 }
 
+/* Signals that the tracee brings about itself. Others come from outside, perhaps from a terminal to
+ * all processes that run in it: they were not in the recorded run, so the replay must not see them.
+ */
+static int is_own_signal(int signal)
+{
+	switch (signal) {
+	case SIGSYS:
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGFPE:
+	case SIGABRT:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 /* What a status means; returns 0 when the stop is of no interest and the tracee was continued. */
 static int classify(struct bh_tracee *tracee, int status, struct bh_wait *wait_ret)
 {
@@ -266,7 +286,10 @@ static int classify(struct bh_tracee *tracee, int status, struct bh_wait *wait_r
 	case 0:
 		wait_ret->kind = WSTOPSIG(status) == SIGTRAP ? BH_WAIT_TRAP : BH_WAIT_SIGNAL;
 		wait_ret->signal = WSTOPSIG(status);
-		return 1;
+		if (wait_ret->kind == BH_WAIT_TRAP || is_own_signal(wait_ret->signal))
+			return 1;
+		ptrace(tracee->is_stepping ? PTRACE_SINGLESTEP : PTRACE_CONT, tracee->pid, 0, 0);
+		return 0;
 	case PTRACE_EVENT_EXIT:
 		ptrace(PTRACE_GETEVENTMSG, tracee->pid, 0, &message);
 		wait_ret->kind = BH_WAIT_EXITING;
@@ -498,8 +521,14 @@ static struct bh_error *wait_for_child(struct bh_tracee *tracee, pid_t *pid_ret)
 	unsigned long message = 0;
 	int status;
 
-	if (waitpid(tracee->pid, &status, __WALL) != tracee->pid)
-		return ptrace_error(tracee, "wait for");
+	for (;;) {
+		if (waitpid(tracee->pid, &status, __WALL) != tracee->pid)
+			return ptrace_error(tracee, "wait for");
+		if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) == SIGTRAP ||
+		    is_own_signal(WSTOPSIG(status)))
+			break;
+		ptrace(PTRACE_CONT, tracee->pid, 0, 0);
+	}
 	if (!WIFSTOPPED(status) ||
 	    (status >> 16 != PTRACE_EVENT_FORK && status >> 16 != PTRACE_EVENT_CLONE)) {
 		int host_errno = (int)-(long)bh_tracee_registers(tracee)->rax;

@@ -46,13 +46,21 @@ static void set_anchor(struct chunk *chunk, struct bh_position anchor, int skip_
 	memset(chunk->ordinals, 0, (chunk->search->address_count + 1) * sizeof(*chunk->ordinals));
 }
 
+/* Which of the breakpoints; address_count if none. */
 static size_t address_index(const struct bh_search *search, uint64_t address)
 {
-	size_t index = 0;
+	size_t low = 0, high = search->address_count;
 
-	while (index < search->address_count && search->addresses[index] != address)
-		index++;
-	return index;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (search->addresses[middle] == address)
+			return middle;
+		if (search->addresses[middle] < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return search->address_count;
 }
 
 static struct bh_error *plant(struct chunk *chunk)

@@ -9,7 +9,7 @@
 #define BH_CHECKPOINT_RUN_NS 40000000ull
 #define BH_SLICE_NS	     12000000ull
 /* Inside an event a checkpoint (about 1 ms) is left when getting there took this long. */
-#define BH_CHECKPOINT_EVENT_NS 4000000ull
+#define BH_CHECKPOINT_EVENT_NS 2000000ull
 /* Long stretches of single steps leave one this often. */
 #define BH_CHECKPOINT_STEPS 256
 

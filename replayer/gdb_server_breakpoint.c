@@ -152,6 +152,60 @@ static void drop_breakpoint(struct bh_gdb_server *server, struct bh_gdb_breakpoi
 	free(breakpoint);
 }
 
+/* Knows nothing but the node: for finding out whether a condition depends on more. */
+static int constant_register(void *arg, unsigned int number, uint64_t *value_ret)
+{
+	if (number != BH_GDB_NODE)
+		return -1;
+	*value_ret = *(const uint32_t *)arg;
+	return 0;
+}
+
+static int constant_memory(void *arg, uint64_t address, void *bytes_ret, size_t length)
+{
+	return -1;
+}
+
+/* The node in whose kernel image address lies; BH_NO_NODE if it doesn't. */
+static uint32_t node_of_address(struct bh_gdb_server *server, uint64_t address)
+{
+	const struct bh_replay_image *images;
+	struct bh_error *error;
+	size_t count;
+
+	error = bh_replay_images(server->replay, &images, &count);
+	if (error) {
+		bh_error_free(error);
+		return BH_NO_NODE;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (images[i].is_kernel && address - images[i].base < images[i].size)
+			return images[i].node;
+	return BH_NO_NODE;
+}
+
+/*
+ * `break f if $node == 2` comes for the image of every node. A node's kernel runs only on its node,
+ * so in all images but one the condition is false whatever else it asks: there the breakpoint need
+ * not be, and the other nodes don't pay for it.
+ */
+static int can_hold(struct bh_gdb_breakpoint *breakpoint)
+{
+	uint32_t node = node_of_address(breakpoint->server, breakpoint->address);
+	struct bh_agent_source source = {&node, constant_register, constant_memory};
+
+	if (node == BH_NO_NODE)
+		return 1;
+	for (size_t i = 0; i < breakpoint->condition_count; i++) {
+		const struct bh_gdb_condition *condition = &breakpoint->conditions[i];
+		uint64_t value = 0;
+
+		if (bh_agent_evaluate(condition->code, condition->length, &source, &value) || value)
+			return 1;
+	}
+	return breakpoint->condition_count == 0;
+}
+
 /*
  * gdb keeps breakpoints of its own in libraries of programs that have ended or, going back, don't
  * run yet, and gives up when it can't plant them. So one where there is no memory is remembered,
@@ -160,11 +214,16 @@ static void drop_breakpoint(struct bh_gdb_server *server, struct bh_gdb_breakpoi
 static struct bh_error *plant(struct bh_gdb_breakpoint *breakpoint)
 {
 	struct bh_replay *replay = breakpoint->server->replay;
+	int was_planted = breakpoint->is_planted;
 	uint8_t byte;
 
-	breakpoint->is_planted = bh_replay_read(replay, breakpoint->address, &byte, 1) == 1;
-	if (!breakpoint->is_planted)
+	breakpoint->is_planted =
+		bh_replay_read(replay, breakpoint->address, &byte, 1) == 1 && can_hold(breakpoint);
+	if (!breakpoint->is_planted) {
+		if (was_planted)
+			bh_replay_breakpoint_remove(replay, breakpoint->address);
 		return NULL;
+	}
 	return bh_replay_breakpoint_insert(replay, breakpoint->address, engine_condition,
 					   breakpoint);
 }

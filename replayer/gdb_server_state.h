@@ -30,8 +30,8 @@ struct bh_gdb_condition {
 struct bh_gdb_breakpoint {
 	struct bh_gdb_server *server; /* the engine hands out this structure as its argument */
 	uint64_t address;
-	int is_planted;			     /* the engine has it: there is memory at address */
-	unsigned int kinds;		     /* BH_GDB_SOFTWARE, BH_GDB_HARDWARE */
+	int is_planted;	    /* the engine has it: it can hold, and there is memory */
+	unsigned int kinds; /* BH_GDB_SOFTWARE, BH_GDB_HARDWARE */
 	struct bh_gdb_condition *conditions; /* stop if one holds, or if there is none */
 	size_t condition_count;
 };

@@ -116,7 +116,7 @@ install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/backhop $(DESTDIR)$(PREFIX)/bin/backhop
 	for version in $(KERNELS); do \
 		rm -rf $(LIBDIR)/kernel-$$version && mkdir -p $(LIBDIR) && \
-		cp -rL $(BUILD)/kernel-$$version $(LIBDIR)/ || exit 1; done
+		cp -rL --preserve=timestamps $(BUILD)/kernel-$$version $(LIBDIR)/ || exit 1; done
 	cd gdb-plugin && find . -name '*.py' -exec install -D -m 644 {} $(abspath $(LIBDIR))/gdb-plugin/{} \;
 	for page in docs/man/*.1; do install -D -m 644 $$page $(SHARE)/man/man1/$${page##*/} || exit 1; done
 	install -D -m 644 completion/backhop.bash $(SHARE)/bash-completion/completions/backhop

@@ -102,6 +102,7 @@ mkdir -p "$cache/kernel"
 # One build at a time in one build tree; the second finds the result of the first.
 build=${BACKHOP_KBUILD_DIR:-$cache/build/$name${KERNEL_SRC:+-$(echo "$KERNEL_SRC" | sha256sum | cut -c 1-8)}}
 mkdir -p "$build"
+build=$(realpath "$build")
 exec 9>"$build/lock"
 flock 9
 [ -e "$result/image" ] && publish

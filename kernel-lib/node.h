@@ -17,9 +17,8 @@
 
 /*
  * Where nodes lie: node n has BH_NODE_SPAN bytes from BH_NODE_BASE + n * BH_NODE_SPAN on, whatever
- * the host's address randomisation says. At the start of the span lies the image and right behind
- * it the node's RAM; at its end the boot stack and one word that finds the node from any of its
- * stacks.
+ * the host's address randomisation says. Near the start of the span, at bh_node_base(), lies the
+ * image and right behind it the node's RAM; near its end the boot stack.
  */
 #define BH_NODE_BASE	    (1ul << 40)
 #define BH_NODE_SPAN	    (1ul << 32)
@@ -63,6 +62,7 @@ enum bh_node_state bh_node_state(const struct bh_node *node);
 /* Why a node died: "" while it lives. is_panic_ret may be NULL. */
 const char *bh_node_death(const struct bh_node *node, int *is_panic_ret);
 unsigned int bh_node_id(const struct bh_node *node);
+/* Where the image is mapped: always the same for an id, but not the start of its span. */
 unsigned long bh_node_base(const struct bh_node *node);
 const struct bh_image *bh_node_image(const struct bh_node *node);
 /* The record shared with the kernel; devices' carrier and transmit_full may be written. */

@@ -73,7 +73,7 @@ bh_image_entry(struct bh_boot *boot)
 	bh_boot = boot;
 	boot->image_ops.fault_fixup = fault_fixup;
 	boot->image_ops.task_layout = &task_layout;
-	init_task.stack = (void *)(here & ~(THREAD_SIZE - 1));
+	init_task.stack = (void *)(PAGE_ALIGN(here) - THREAD_SIZE);
 	start_kernel();
 	unreachable();
 }

@@ -7,7 +7,7 @@
 #include <asm/asm-offsets.h>
 
 	.cfi_sections .debug_frame
-	.text
+	.section .text.bh_switch, "ax", @progbits
 
 /*
  * struct task_struct *bh_switch_stacks(unsigned long *sp_ret, unsigned long sp,

@@ -7,7 +7,7 @@
 #include <linux/linkage.h>
 
 	.cfi_sections .debug_frame
-	.text
+	.section .text.bh_string, "ax", @progbits
 
 #define REP_MIN 256
 

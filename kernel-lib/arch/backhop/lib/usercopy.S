@@ -8,7 +8,7 @@
 #include <asm/extable.h>
 
 	.cfi_sections .debug_frame
-	.text
+	.section .text.bh_usercopy, "ax", @progbits
 
 #define REP_MIN 256
 

@@ -158,8 +158,8 @@ struct bh_boot {
 	struct bh_netdev devices[BH_MAX_DEVICES];
 };
 
-/* Called once on the node's boot stack, which has BH_KERNEL_STACK_SIZE bytes and is aligned to
- * that; never returns (the boot context becomes the idle task). */
+/* Called once in the top page of the node's boot stack, which has BH_KERNEL_STACK_SIZE bytes; never
+ * returns (the boot context becomes the idle task). */
 typedef void (*bh_image_entry_fn)(struct bh_boot *boot);
 
 #endif

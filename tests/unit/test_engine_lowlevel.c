@@ -408,13 +408,103 @@ static void test_interrupt(struct bh_timeline *timeline)
 
 	must(bh_timeline_seek(timeline, begin, &arrival));
 	bh_timeline_set_poll(timeline, poll_once, NULL);
-	search.accept = (int (*)(void *, unsigned int))NULL;
 	must(bh_timeline_seek(timeline, bh_timeline_end(timeline), &arrival));
 	polls = 0;
 	must(bh_timeline_search(timeline, &search, BH_BACKWARD, &find));
 	check(find.found == BH_FOUND_BREAKPOINT || find.found == BH_FOUND_INTERRUPT,
 	      "a search can be interrupted");
 	bh_timeline_set_poll(timeline, NULL, NULL);
+}
+
+/* --- histories that end before their time --- */
+
+#define SHORT_EVENTS 400
+
+static volatile uint64_t diverged_at; /* in the tracee */
+
+/* Leaves its trace in event 300: tells at the gate, like the rerun's observer, and goes on. */
+static void run_diverging(void *arg)
+{
+	(void)arg;
+	for (uint64_t event = 1; event <= SHORT_EVENTS; event++) {
+		bh_gate.event = event;
+		if (event == 300) {
+			diverged_at = event;
+			bh_gate_trap();
+		}
+		if (bh_gate.stop_event == event)
+			bh_gate_trap();
+	}
+	_exit(0);
+}
+
+static uint64_t find_divergence(void *arg, struct bh_copy *copy)
+{
+	uint64_t event = 0;
+
+	(void)arg;
+	bh_tracee_read(copy->tracee, (uintptr_t)&diverged_at, &event, sizeof(event));
+	return event;
+}
+
+static void run_crashing(void *arg)
+{
+	(void)arg;
+	for (uint64_t event = 1; event <= SHORT_EVENTS; event++) {
+		bh_gate.event = event;
+		if (bh_gate.stop_event == event)
+			bh_gate_trap();
+		if (event == 200)
+			*(volatile int *)arg = 1;
+	}
+	_exit(0);
+}
+
+static void test_divergence(void)
+{
+	struct bh_timeline_config config = {.run = run_diverging,
+					    .last_event = SHORT_EVENTS,
+					    .find_divergence = find_divergence};
+	struct bh_search search = {.address_count = 0};
+	struct bh_timeline *timeline;
+	enum bh_arrival arrival;
+	struct bh_find find;
+
+	must(bh_timeline_create(&config, &timeline));
+	must(bh_timeline_search(timeline, &search, BH_FORWARD, &find));
+	check(find.found == BH_FOUND_DIVERGED && bh_timeline_position(timeline).event == 300,
+	      "a replay that leaves its trace stops there");
+	must(bh_timeline_step(timeline, BH_FORWARD, &arrival));
+	check(arrival == BH_ARRIVED_EARLIER && bh_timeline_is_diverged(timeline),
+	      "and goes no further");
+	must(bh_timeline_step(timeline, BH_BACKWARD, &arrival));
+	check(arrival == BH_ARRIVED && bh_timeline_position(timeline).event == 299 &&
+		      bh_copy_is_at_gate(bh_timeline_copy(timeline)),
+	      "but back from there");
+	must(bh_timeline_step(timeline, BH_FORWARD, &arrival));
+	check(arrival == BH_ARRIVED_DIVERGED && bh_timeline_position(timeline).event == 300,
+	      "and there again");
+	bh_timeline_destroy(timeline);
+}
+
+static void test_crash(void)
+{
+	struct bh_timeline_config config = {.run = run_crashing, .last_event = SHORT_EVENTS};
+	struct bh_search search = {.address_count = 0};
+	struct bh_position before = {150, 0, 0};
+	struct bh_timeline *timeline;
+	enum bh_arrival arrival;
+	struct bh_find find;
+
+	must(bh_timeline_create(&config, &timeline));
+	must(bh_timeline_search(timeline, &search, BH_FORWARD, &find));
+	check(find.found == BH_FOUND_EXITING && bh_timeline_signal(timeline) == SIGSEGV &&
+		      bh_timeline_position(timeline).event == 200,
+	      "a process that dies stops with its signal");
+	must(bh_timeline_seek(timeline, before, &arrival));
+	check(arrival == BH_ARRIVED && bh_timeline_position(timeline).event == 150,
+	      "and history before it stays open");
+	bh_timeline_destroy(timeline);
 }
 
 int main(int argc, char **argv)
@@ -446,6 +536,8 @@ int main(int argc, char **argv)
 	bh_timeline_destroy(timeline);
 	bh_tick_text_destroy(tick_text);
 	free(moments);
+	test_divergence();
+	test_crash();
 	printf("1..%d\n", test_number);
 	return failures != 0;
 }

@@ -30,8 +30,8 @@ The position is in registers, for expressions and conditions: $node, $event,
 $vtime (nanoseconds), $packet and $task (process id; -1 outside a node).
 Conditions on them are checked by the replay itself, so they are fast:
   break tcp_v4_rcv if $node == 2 && $vtime > 5000000000
-As in DCE, dce_debug_nodeid() and dce_debug_is_node(N) work in conditions and
-in print, forwards and backwards.
+As in DCE, dce_debug_nodeid(), dce_debug_is_node(N), dce_debug_processname() and
+dce_debug_lookup("NAME") work in conditions and in print, in both directions.
 
 A caution: when several nodes run, gdb looks up a *static* variable of another
 source file in the first node. $bh_symbol("NAME") finds it in the selected
@@ -80,7 +80,10 @@ class Goto(Command):
   goto 812:20:3     an exact position, as `when` prints it
   goto start        the first event
   goto end          the last event
-  goto failure      the event at which the run failed"""
+  goto failure      the event at which the run failed
+
+An event of a node's own doing, such as a transmission, begins in the simulator:
+then the frame of the node's code that led to it is selected."""
 
     def __init__(self) -> None:
         super().__init__("goto", gdb.COMMAND_RUNNING)
@@ -93,6 +96,7 @@ class Goto(Command):
             raise Fault("goto where? say an event's number, a time with its unit (5.02s), "
                         "PACKET.HOP, start, end or failure")
         moves.go(argument)
+        moves.select_caller_of_simulator()
         print(text.describe_event(client.event(client.position().event)))
 
 
@@ -122,7 +126,7 @@ its driver's transmit function. Its whole stack and variables are there; again
         hop = client.hop_back(position.event, node)
         moves.go(str(hop.sent.event))
         tell_hop(hop)
-        moves.select_kernel_frame()
+        moves.select_node_frame()
 
 
 class ForwardHop(Command):

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the plugin adds to expressions: DCE's functions and $bh_symbol.
+"""What the plugin adds to expressions: DCE's functions, $bh_symbol and $bh_processname.
 
 DCE's idiom is `break f if dce_debug_nodeid() == 0`. gdb refuses to call functions when it goes
 backwards, and elsewhere a call is slow. So they are macros of gdb's preprocessor: gdb expands them
 when it parses, the condition is on a register, gdb compiles it to bytecode and the replay checks
-it. What the user typed is still what `info breakpoints` shows.
+it. What the user typed is still what `info breakpoints` shows. Strings don't fit into bytecode, so
+gdb itself evaluates a condition with dce_debug_processname(): slower, but in both directions.
 """
 
 import gdb
 
+from backhop import moves
 from backhop.model import Fault
 
 MACROS = {
     "dce_debug_nodeid()": "$node",
     "dce_debug_is_node(n)": "($node == (n))",
+    "dce_debug_processname()": "$bh_processname()",
+    "dce_debug_lookup(name)": "$bh_symbol(name)",
 }
 
 
@@ -22,16 +26,19 @@ def define_macros() -> None:
         gdb.execute(f"macro define {name} {expansion}")
 
 
-def find_symbol(name: str, frame: gdb.Frame) -> gdb.Symbol:
-    symtab = frame.find_sal().symtab
-    if symtab is None:
-        raise Fault("the selected frame has no source, so it belongs to no image; select one with "
-                    "`up` or `frame N`")
-    symbol = symtab.objfile.lookup_static_symbol(name) or \
-        symtab.objfile.lookup_global_symbol(name)
-    if symbol is None:
-        raise Fault(f"there is no variable or function '{name}' in {symtab.objfile.filename}")
-    return symbol
+def find_symbol(name: str) -> gdb.Symbol:
+    """In the image of the selected frame; if that is the simulator's, in the node's."""
+    frames = (gdb.selected_frame(), moves.node_frame())
+    for frame in frames:
+        symtab = frame.find_sal().symtab if frame is not None else None
+        if symtab is None:
+            continue
+        symbol = symtab.objfile.lookup_static_symbol(name) or \
+            symtab.objfile.lookup_global_symbol(name)
+        if symbol is not None:
+            return symbol
+    raise Fault(f"there is no variable or function '{name}' in the image of the selected frame; "
+                "select another one with `up`, `frame N` or `node NAME`")
 
 
 class BhSymbol(gdb.Function):
@@ -47,12 +54,33 @@ the copy that was loaded first, without saying so. This takes the right one:
 
     def invoke(self, name: gdb.Value) -> gdb.Value:
         try:
-            symbol = find_symbol(name.string(), gdb.selected_frame())
+            symbol = find_symbol(name.string())
         except Fault as fault:
             raise gdb.GdbError(str(fault)) from None
         return symbol.value()
 
 
+def process_name(thread_name: str) -> str:
+    """The program of a thread's name NODE/COMM-PID; the simulator's thread has just a name."""
+    _, slash, task = thread_name.partition("/")
+    return task.rpartition("-")[0] if slash else thread_name
+
+
+class BhProcessname(gdb.Function):
+    """The name of the program that the selected thread runs: $bh_processname().
+
+For conditions, as DCE's dce_debug_processname():
+  break sendto if $_streq(dce_debug_processname(), "ping")"""
+
+    def __init__(self) -> None:
+        super().__init__("bh_processname")
+
+    def invoke(self) -> str:
+        thread = gdb.selected_thread()
+        return process_name(thread.name) if thread is not None and thread.name else ""
+
+
 def register() -> None:
     BhSymbol()
+    BhProcessname()
     define_macros()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What several commands do with gdb: moving, and finding threads and frames of a node."""
 
-from typing import Optional, Sequence
+from typing import Optional
 
 import gdb
 
@@ -27,22 +27,31 @@ def selected_node() -> Optional[int]:
     return number if number >= 0 else None
 
 
-def kernel_frame(nodes: Sequence[Node]) -> Optional[gdb.Frame]:
-    """The newest frame that runs in a kernel image: where a node called the simulator."""
+def node_frame() -> Optional[gdb.Frame]:
+    """The newest frame of the node's own code, its kernel or a program: where it called the
+    simulator, or where it is. The simulator is the executable, all else are libraries to gdb."""
     frame: Optional[gdb.Frame] = gdb.newest_frame()
     while frame is not None and frame.is_valid():
-        if any(node.has_address(frame.pc()) for node in nodes):
+        if gdb.solib_name(frame.pc()) is not None:
             return frame
         frame = frame.older()
     return None
 
 
-def select_kernel_frame() -> None:
+def select_node_frame() -> None:
     """Selects that frame, if there is one, and shows what is selected."""
-    frame = kernel_frame(client.nodes())
+    frame = node_frame()
     if frame is not None:
         frame.select()
     gdb.execute("frame")
+
+
+def select_caller_of_simulator() -> None:
+    """After a goto: an event begins in the simulator, but what led to it is in the node's code."""
+    frame = node_frame()
+    if frame is not None and frame != gdb.newest_frame():
+        frame.select()
+        gdb.execute("frame")
 
 
 def node_thread(node: Node) -> Optional[gdb.InferiorThread]:

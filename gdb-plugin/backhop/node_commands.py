@@ -22,7 +22,7 @@ def select_node(name: str) -> None:
                     "later event")
     thread.switch()
     print(f"[Switching to node {node.name}, thread {thread.num} ({thread.name})]")
-    gdb.execute("frame")
+    moves.select_node_frame()
 
 
 class NodePrefix(Command):

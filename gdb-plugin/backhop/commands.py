@@ -96,7 +96,8 @@ then the frame of the node's code that led to it is selected."""
             raise Fault("goto where? say an event's number, a time with its unit (5.02s), "
                         "PACKET.HOP, start, end or failure")
         moves.go(argument)
-        moves.select_caller_of_simulator()
+        if ":" not in argument:  # an exact position comes back as it was
+            moves.select_caller_of_simulator()
         print(text.describe_event(client.event(client.position().event)))
 
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel-lib/node.h"
 #include "posix/posix.h"
 #include "replayer/engine_internal.h"
 
@@ -130,6 +131,20 @@ static struct bh_error *check_text(struct bh_replay *replay, const struct bh_rep
 	return error;
 }
 
+/* Stubs must not cover the RAM of the node below. */
+static struct bh_error *check_room(struct bh_replay *replay, const struct bh_replay_node *node)
+{
+	uint64_t size =
+		bh_engine_u64(replay, node->facts.boot + offsetof(struct bh_boot, ram_size));
+
+	if (size <= BH_NODE_SPAN - 2 * (uint64_t)STUB_DISTANCE)
+		return NULL;
+	return bh_error_new(BH_ERR_INPUT,
+			    "node %s has %llu bytes of memory, too many to be replayed: record it "
+			    "with 4000 MiB or less",
+			    node->name, (unsigned long long)size);
+}
+
 struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 {
 	char path[4096];
@@ -149,6 +164,7 @@ struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 				node->name, path);
 		BH_TRY(bh_timeline_add_region(replay->timeline, node->facts.base,
 					      node->kernel->text));
+		BH_TRY(check_room(replay, node));
 		if (!i)
 			BH_TRY(check_text(replay, node));
 	}

@@ -134,8 +134,8 @@ static struct bh_error *add_text(struct bh_posix_node *node, const char *path, c
 
 struct bh_error *bh_files_set_defaults(struct bh_posix_node *node)
 {
-	static const char *const mount_points[] = {"/proc", "/sys",	"/dev",	    "/tmp",
-						   "/run",  "/var/log", "/var/tmp", "/root"};
+	static const char *const mount_points[] = {"/proc", "/sys",	"/dev",	   "/tmp",
+						   "/run",  "/var/log", "/var/tmp"};
 	/* These would show the host's name, place, or tools; programs do well without them. */
 	static const char *const hidden[] = {"/etc/ld.so.preload", "/etc/localtime", "/etc/adjtime",
 					     "/.dockerenv"};

@@ -6,6 +6,7 @@
  */
 #include "traces/chunk.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "traces/trace.h"
@@ -70,9 +71,9 @@ static inline uint64_t difference32(uint32_t value, uint32_t from)
 
 static uint8_t *u64_store(uint8_t *to, uint64_t value)
 {
-	for (int i = 0; i < 8; i++)
-		*to++ = (uint8_t)(value >> (8 * i));
-	return to;
+	value = htole64(value);
+	memcpy(to, &value, sizeof(value));
+	return to + sizeof(value);
 }
 
 static void event_encode(const struct bh_event *event, const struct bh_event *cause, uint8_t **to)

@@ -18,7 +18,7 @@
 #include "traces/chunk.h"
 
 /* Events a chunk is filled up to. Less than the format allows: a reader unpacks whole chunks. */
-#define CHUNK_EVENTS 32768u
+#define CHUNK_EVENTS 16384u
 /* Raw bytes of input records that are gathered before they become a chunk. */
 #define INPUTS_FULL (256u << 10)
 /* Headers of the record and its section, on top of an input's strings. */
@@ -296,7 +296,18 @@ void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event 
 		writer->events = events;
 		writer->event_room = room;
 	}
-	writer->events[writer->event_count++] = *event;
+	writer->events[writer->event_count] = *event;
+	/* Checked at once, while it is in the processor's cache: events_fault() finds the rest. */
+	if (writer->checked_count == writer->event_count &&
+	    event->event == writer->first_event + writer->event_count &&
+	    !bh_event_check(event, writer->vtime_ns, writer->node_count)) {
+		writer->checked_count++;
+		writer->vtime_ns = event->vtime_ns;
+	}
+	writer->event_count++;
+	/* The next slot was last touched a chunk ago: have it here when the next event comes. */
+	__builtin_prefetch(&writer->events[writer->event_count], 1);
+	__builtin_prefetch((const char *)&writer->events[writer->event_count] + 64, 1);
 }
 
 static void input_encode(struct bh_buffer *to, const struct bh_trace_input *input)

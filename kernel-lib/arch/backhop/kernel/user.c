@@ -318,7 +318,6 @@ static const struct node_mount mounts[] = {
 	{"run", "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
 	{"log", "/var/log", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
 	{"vartmp", "/var/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV},
-	{"root", "/root", "tmpfs", "mode=700", MS_NOSUID | MS_NODEV},
 };
 
 static const struct {

@@ -386,7 +386,7 @@ static void test_checkpoints(const struct run *run)
 	run_write(run, file_path, KILLED, 0);
 	must(bh_trace_open(file_path, &trace));
 	uint64_t count = bh_trace_event_count(trace);
-	check(!bh_trace_is_complete(trace) && count && count < run->count && !(count % 32768),
+	check(!bh_trace_is_complete(trace) && count && count < run->count && !(count % 16384),
 	      "a killed recording is readable to its last whole chunk");
 	bh_trace_close(trace);
 }

@@ -132,17 +132,32 @@ static struct bh_error *add_text(struct bh_posix_node *node, const char *path, c
 	return add_entry(node, path, BH_INPUT_FILE, 0644, text, strlen(text));
 }
 
+/* Where kernel-lib/arch/backhop/kernel/user.c mounts what is the node's alone. */
+static const char *const own_folders[] = {"/proc", "/sys",     "/dev",	  "/tmp",
+					  "/run",  "/var/log", "/var/tmp"};
+#define OWN_FOLDERS (sizeof(own_folders) / sizeof(*own_folders))
+
+const char *bh_posix_own_folder(const char *path)
+{
+	for (size_t i = 0; i < OWN_FOLDERS; i++) {
+		size_t length = strlen(own_folders[i]);
+
+		if (!strncmp(path, own_folders[i], length) &&
+		    (!path[length] || path[length] == '/'))
+			return own_folders[i];
+	}
+	return NULL;
+}
+
 struct bh_error *bh_files_set_defaults(struct bh_posix_node *node)
 {
-	static const char *const mount_points[] = {"/proc", "/sys",	"/dev",	   "/tmp",
-						   "/run",  "/var/log", "/var/tmp"};
 	/* These would show the host's name, place, or tools; programs do well without them. */
 	static const char *const hidden[] = {"/etc/ld.so.preload", "/etc/localtime", "/etc/adjtime",
 					     "/.dockerenv"};
 	char text[512];
 
-	for (size_t i = 0; i < sizeof(mount_points) / sizeof(*mount_points); i++)
-		BH_TRY(add_entry(node, mount_points[i], BH_INPUT_DIRECTORY, 0755, NULL, 0));
+	for (size_t i = 0; i < OWN_FOLDERS; i++)
+		BH_TRY(add_entry(node, own_folders[i], BH_INPUT_DIRECTORY, 0755, NULL, 0));
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
 		BH_TRY(add_entry(node, hidden[i], BH_INPUT_ABSENT, 0, NULL, 0));
 	BH_TRY(add_text(node, "/etc/resolv.conf", ""));

@@ -77,6 +77,11 @@ void bh_posix_node_destroy(struct bh_posix_node *node);
 struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *path,
 					unsigned int mode, const void *data, size_t size);
 
+/* The folder above path, or path itself, that every node has for itself ("/tmp", "/proc", ...), so
+ * that the host's files below it can't be seen there; NULL if there is none. path is absolute and
+ * has no dots. The result is static. */
+const char *bh_posix_own_folder(const char *path);
+
 /* --- addresses of programs --- */
 
 /* Every process has an arena of 1 GiB; those of a node lie together. */

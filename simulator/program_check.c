@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/posix.h"
 #include "simulator/name_table.h"
 
 #define PATH_MAX_BYTES 4096u
@@ -95,6 +96,8 @@ static int is_found(struct bh_inputs *inputs, const struct bh_process *process)
 	char path[PATH_MAX_BYTES];
 	const char *name = process->argv[0], *search = own_search_path(process);
 
+	if (bh_posix_own_folder(name))
+		return 0;
 	if (!strchr(name, '/'))
 		return is_in_path(inputs, search ? search : BH_PROGRAM_PATH, name);
 	if (strlen(name) >= sizeof(path))
@@ -107,8 +110,14 @@ static struct bh_error *missing(const struct bh_scenario *scenario,
 				const struct bh_scenario_node *node,
 				const struct bh_process *process)
 {
-	const char *name = process->argv[0];
+	const char *name = process->argv[0], *own = bh_posix_own_folder(name);
 
+	if (own)
+		return bh_error_new(BH_ERR_INPUT,
+				    "%s:%u: node \"%s\": \"%.200s\" can't be seen there, because "
+				    "every node has a %s of its own; put the program elsewhere",
+				    scenario->filename ? scenario->filename : "scenario",
+				    process->line, node->name, name, own);
 	return bh_error_new(BH_ERR_INPUT,
 			    "%s:%u: node \"%s\": %s\"%.200s\"%s; install it or correct "
 			    "the name",

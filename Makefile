@@ -28,7 +28,7 @@ LAYERS = common kernel-lib posix simulator traces recorder replayer
 # entering it from a program's system call is cheap and backtraces run through it.
 CFLAGS   = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter $(EXTRA_CFLAGS)
 CFLAGS  += -fPIE -fno-omit-frame-pointer -mno-avx -fcf-protection=none
-CPPFLAGS = -I. -Iinclude -D_GNU_SOURCE
+CPPFLAGS = -I. -D_GNU_SOURCE
 LDFLAGS  = -static-pie -Wl,-z,noexecstack
 LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -lzstd -lseccomp
 
@@ -102,7 +102,7 @@ lint: deps ## format, include direction, warnings, shell and Python checks, hygi
 	@scripts/lint
 
 format: ## reformats the C files as lint wants them
-	find $(LAYERS) cli include tests bench -name '*.[ch]' -exec clang-format -i {} +
+	find $(LAYERS) cli tests bench -name '*.[ch]' -exec clang-format -i {} +
 
 bench: ## every benchmark, one JSON object a line
 	@scripts/install-deps bench

@@ -16,7 +16,7 @@
 
 static const char *const default_environment[] = {
 	"PATH=" BH_PROGRAM_PATH, "HOME=/tmp", "USER=root", "LOGNAME=root",
-	"SHELL=/bin/sh",	 "LANG=C",     "TERM=dumb",
+	"SHELL=/bin/sh",	 "LANG=C",    "TERM=dumb",
 };
 #define DEFAULT_ENVIRONMENT_COUNT (sizeof(default_environment) / sizeof(default_environment[0]))
 

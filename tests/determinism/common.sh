@@ -3,11 +3,12 @@
 #
 # What the determinism tests share: they record one scenario under different circumstances, and the
 # traces (every byte of them) and the files of the nodes must be the same. Sourced, not run; the
-# tests run in a fresh folder with BACKHOP, BUILD and SOURCE set (see tests/run).
+# tests run in a fresh folder with BACKHOP, BUILD and SOURCE set (see tests/run). programs: where the
+# nodes' programs of ours lie, if not in the build folder.
 set -u
 
 scenario=$PWD/mixed.yaml
-sed "s|@PROGRAMS@|$BUILD/programs|" "$SOURCE/tests/determinism/mixed.yaml.in" >"$scenario"
+sed "s|@PROGRAMS@|${programs:-$BUILD/programs}|" "$SOURCE/tests/determinism/mixed.yaml.in" >"$scenario"
 count=0 failed=0
 
 result() { # result STATUS TEXT

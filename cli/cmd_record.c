@@ -6,39 +6,19 @@
 
 #include "cli/cli.h"
 #include "cli/kernel_path.h"
-#include "cli/progress.h"
+#include "cli/live_run.h"
 #include "cli/scenario_file.h"
 #include "cli/summary.h"
 #include "common/host_time.h"
 #include "recorder/recorder.h"
-#include "simulator/output.h"
 
 struct record {
 	struct bh_scenario_file file;
 	const char *trace;
 	char *default_trace;
 	struct bh_recorder *recorder;
-	struct bh_output *output;
-	struct bh_progress progress;
-	struct bh_error *error; /* of writing output, between events */
+	struct bh_live_run live;
 };
-
-static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
-			   size_t length)
-{
-	struct record *record = arg;
-
-	bh_output_append(record->output, node, path, data, length);
-}
-
-static int observe_between(void *arg)
-{
-	struct record *record = arg;
-
-	if (!record->error)
-		record->error = bh_output_flush(record->output, 0);
-	return record->error || bh_progress_update(&record->progress);
-}
 
 /* NAME.bht in the current folder, whatever the name has in it. */
 static struct bh_error *trace_choose(struct record *record)
@@ -82,21 +62,13 @@ static struct bh_error *record_scenario(struct record *record, const char *path,
 		.scenario_size = record->file.length,
 		.scenario = record->file.scenario,
 		.find_kernel = bh_find_kernel,
-		.observer = {.arg = record, .output = observe_output, .between = observe_between},
+		.observer = bh_live_run_observer(&record->live),
 	};
 
 	BH_TRY(bh_recorder_create(&config, &record->recorder));
-	BH_TRY(bh_output_create(folder, record->file.scenario, &record->output));
-	bh_progress_begin(&record->progress, record->file.scenario->stop_ns, is_quiet);
-	struct bh_error *error = bh_recorder_run(record->recorder, result_ret);
-	bh_progress_end(&record->progress);
-	if (!error) {
-		error = record->error;
-		record->error = NULL;
-	}
-	if (!error)
-		error = bh_output_flush(record->output, 1);
-	return error ? error : summary_store(record, *result_ret);
+	BH_TRY(bh_live_run_begin(&record->live, record->file.scenario, folder, is_quiet));
+	BH_TRY(bh_live_run_end(&record->live, bh_recorder_run(record->recorder, result_ret)));
+	return summary_store(record, *result_ret);
 }
 
 /* A path as one word of a shell command. */
@@ -118,17 +90,10 @@ static void print_word(FILE *stream, const char *text)
 static int print_result(const struct bh_summary *summary, int is_json, int is_quiet)
 {
 	int status = bh_summary_exit_status(summary);
+	struct bh_error *error = bh_summary_show(summary, is_json, is_quiet);
 
-	if (is_json) {
-		char *text = bh_summary_json(summary);
-
-		if (!text)
-			return bh_cli_fail(bh_error_new(BH_ERR_NOMEM, "out of memory"));
-		puts(text);
-		free(text);
-	} else if (!is_quiet) {
-		bh_summary_print(summary, stdout);
-	}
+	if (error)
+		return bh_cli_fail(error);
 	if (status && !is_quiet) {
 		FILE *stream = is_json ? stderr : stdout;
 
@@ -187,9 +152,8 @@ static int cmd_record(int argc, char **argv)
 		};
 		status = print_result(&summary, is_json, is_quiet);
 	}
-	bh_error_free(record.error);
 	bh_recorder_destroy(record.recorder);
-	bh_output_destroy(record.output);
+	bh_live_run_release(&record.live);
 	bh_scenario_file_close(&record.file);
 	free(record.default_trace);
 	return status;

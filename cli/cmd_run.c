@@ -1,43 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `backhop run`: runs a scenario without recording it. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "cli/cli.h"
 #include "cli/kernel_path.h"
-#include "cli/progress.h"
+#include "cli/live_run.h"
 #include "cli/scenario_file.h"
 #include "cli/summary.h"
 #include "common/host_time.h"
 #include "posix/inputs.h"
-#include "simulator/output.h"
 #include "simulator/sim.h"
 
 struct run {
 	struct bh_scenario_file file;
 	struct bh_inputs *inputs;
-	struct bh_output *output;
 	struct bh_sim *sim;
-	struct bh_progress progress;
-	struct bh_error *error; /* of writing output, between events */
+	struct bh_live_run live;
 };
-
-static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
-			   size_t length)
-{
-	struct run *run = arg;
-
-	bh_output_append(run->output, node, path, data, length);
-}
-
-static int observe_between(void *arg)
-{
-	struct run *run = arg;
-
-	if (!run->error)
-		run->error = bh_output_flush(run->output, 0);
-	return run->error || bh_progress_update(&run->progress);
-}
 
 static struct bh_error *run_scenario(struct run *run, const char *folder, int is_quiet,
 				     const struct bh_sim_result **result_ret)
@@ -45,37 +22,14 @@ static struct bh_error *run_scenario(struct run *run, const char *folder, int is
 	struct bh_sim_config config = {
 		.scenario = run->file.scenario,
 		.find_kernel = bh_find_kernel,
-		.observer = {.arg = run, .output = observe_output, .between = observe_between},
+		.observer = bh_live_run_observer(&run->live),
 	};
 
 	BH_TRY(bh_inputs_create_live(&run->inputs));
 	config.inputs = run->inputs;
 	BH_TRY(bh_sim_create(&config, &run->sim));
-	BH_TRY(bh_output_create(folder, run->file.scenario, &run->output));
-	bh_progress_begin(&run->progress, run->file.scenario->stop_ns, is_quiet);
-	struct bh_error *error = bh_sim_run(run->sim, result_ret);
-
-	bh_progress_end(&run->progress);
-	if (!error) {
-		error = run->error;
-		run->error = NULL;
-	}
-	return error ? error : bh_output_flush(run->output, 1);
-}
-
-static int print_result(const struct bh_summary *summary, int is_json, int is_quiet)
-{
-	if (is_json) {
-		char *text = bh_summary_json(summary);
-
-		if (!text)
-			return bh_cli_fail(bh_error_new(BH_ERR_NOMEM, "out of memory"));
-		puts(text);
-		free(text);
-	} else if (!is_quiet) {
-		bh_summary_print(summary, stdout);
-	}
-	return bh_cli_finish(bh_summary_exit_status(summary));
+	BH_TRY(bh_live_run_begin(&run->live, run->file.scenario, folder, is_quiet));
+	return bh_live_run_end(&run->live, bh_sim_run(run->sim, result_ret));
 }
 
 static int cmd_run(int argc, char **argv)
@@ -113,11 +67,12 @@ static int cmd_run(int argc, char **argv)
 			.result = result,
 			.wall_s = (double)(bh_host_time_ns() - begin_ns) / 1e9,
 		};
-		status = print_result(&summary, is_json, is_quiet);
+		error = bh_summary_show(&summary, is_json, is_quiet);
+		status = error ? bh_cli_fail(error)
+			       : bh_cli_finish(bh_summary_exit_status(&summary));
 	}
-	bh_error_free(run.error);
 	bh_sim_destroy(run.sim);
-	bh_output_destroy(run.output);
+	bh_live_run_release(&run.live);
 	bh_inputs_destroy(run.inputs);
 	bh_scenario_file_close(&run.file);
 	return status;

@@ -163,3 +163,18 @@ void bh_summary_print(const struct bh_summary *summary, FILE *stream)
 	for (size_t i = 0; i < result->failure_count; i++)
 		print_failure(stream, summary, &result->failures[i]);
 }
+
+struct bh_error *bh_summary_show(const struct bh_summary *summary, int is_json, int is_quiet)
+{
+	if (is_json) {
+		char *text = bh_summary_json(summary);
+
+		if (!text)
+			return bh_error_new(BH_ERR_NOMEM, "out of memory");
+		puts(text);
+		free(text);
+	} else if (!is_quiet) {
+		bh_summary_print(summary, stdout);
+	}
+	return NULL;
+}

@@ -28,4 +28,7 @@ void bh_summary_print(const struct bh_summary *summary, FILE *stream);
 /* 0 when the run passed, else 1 (also when it was interrupted). */
 int bh_summary_exit_status(const struct bh_summary *summary);
 
+/* Prints a result to stdout as a person or (is_json) a program asked for it; quiet: not at all. */
+struct bh_error *bh_summary_show(const struct bh_summary *summary, int is_json, int is_quiet);
+
 #endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Output files and progress of a run: see live_run.h. */
+#include "cli/live_run.h"
+
+static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
+			   size_t length)
+{
+	struct bh_live_run *live = arg;
+
+	bh_output_append(live->output, node, path, data, length);
+}
+
+static int observe_between(void *arg)
+{
+	struct bh_live_run *live = arg;
+
+	if (!live->error)
+		live->error = bh_output_flush(live->output, 0);
+	return live->error || bh_progress_update(&live->progress);
+}
+
+struct bh_sim_observer bh_live_run_observer(struct bh_live_run *live)
+{
+	return (struct bh_sim_observer){
+		.arg = live, .output = observe_output, .between = observe_between};
+}
+
+struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_scenario *scenario,
+				   const char *folder, int is_quiet)
+{
+	BH_TRY(bh_output_create(folder, scenario, &live->output));
+	bh_progress_begin(&live->progress, scenario->stop_ns, is_quiet);
+	return NULL;
+}
+
+struct bh_error *bh_live_run_end(struct bh_live_run *live, struct bh_error *run_error)
+{
+	bh_progress_end(&live->progress);
+	if (run_error)
+		return run_error;
+	struct bh_error *error = live->error;
+
+	live->error = NULL;
+	return error ? error : bh_output_flush(live->output, 1);
+}
+
+void bh_live_run_release(struct bh_live_run *live)
+{
+	bh_error_free(live->error);
+	bh_output_destroy(live->output);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a run shows and leaves behind while it goes on, recorded or not: files-NODE/ and the
+ * progress line. Called by cmd_run.c and cmd_record.c.
+ */
+#ifndef BH_CLI_LIVE_RUN_H
+#define BH_CLI_LIVE_RUN_H
+
+#include "cli/progress.h"
+#include "simulator/output.h"
+#include "simulator/sim.h"
+
+struct bh_live_run {
+	struct bh_output *output;
+	struct bh_progress progress;
+	struct bh_error *error; /* of writing output, between events */
+};
+
+/* An observer that writes output and shows progress; live must stay where it is. */
+struct bh_sim_observer bh_live_run_observer(struct bh_live_run *live);
+
+/* Before the run: folder is where files-NODE/ go. */
+struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_scenario *scenario,
+				   const char *folder, int is_quiet);
+/* After the run, which ended with run_error or NULL (taken): writes the rest. */
+struct bh_error *bh_live_run_end(struct bh_live_run *live, struct bh_error *run_error);
+/* Frees what live holds; a zeroed one holds nothing. */
+void bh_live_run_release(struct bh_live_run *live);
+
+#endif

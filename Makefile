@@ -94,7 +94,8 @@ demo: deps ## records a failing ping, then walks back from the loss to its sende
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@DEMO=$(DEMO) scripts/demo $(BUILD)
 
-test: deps ## builds all and runs every test
+test: ## builds all and runs every test
+	@scripts/install-deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS)
 	@BUILD=$(BUILD) tests/run $(TESTS)
 

@@ -265,6 +265,12 @@ long bh_memory_mmap(struct bh_task *task, const struct pt_regs *regs)
 		bh_posix_node_log(task->node, "mmap with MAP_32BIT refused: ENOMEM");
 		return -ENOMEM;
 	}
+	if (!(flags & (MAP_ANONYMOUS | MAP_FIXED)) && type != MAP_PRIVATE) {
+		long place = bh_posix_node_image(task->node)->fd_map(fd, length, offset);
+
+		if (place != -ENODEV)
+			return place;
+	}
 	ret = choose_place(task->mm, regs->di, length, flags, &start);
 	if (ret)
 		return ret;
@@ -288,6 +294,9 @@ long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs)
 	uint64_t start = regs->di, length = bh_page_up(regs->si);
 	int ret = check_range(task->mm, start, length);
 
+	/* Memory of the node's kernel that fd_map() gave: it goes when its file is closed. */
+	if (start >= BH_NODES_BASE && start < BH_ARENA_BASE)
+		return 0;
 	if (ret)
 		return -EINVAL;
 	bh_images_remove(task->node, bh_posix_node_image(task->node)->pid(), start, start + length);

@@ -84,6 +84,8 @@ const char *bh_posix_own_folder(const char *path);
 
 /* --- addresses of programs --- */
 
+/* Up to the arenas lies the memory of the nodes' kernels (kernel-lib/node.h). */
+#define BH_NODES_BASE 0x10000000000ull
 /* Every process has an arena of 1 GiB; those of a node lie together. */
 #define BH_ARENA_BASE	  0x100000000000ull /* 16 TiB */
 #define BH_ARENA_SIZE	  0x40000000ull

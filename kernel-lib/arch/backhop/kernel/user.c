@@ -15,6 +15,7 @@
 #include <linux/mount.h>
 #include <uapi/linux/mount.h>
 #include <linux/namei.h>
+#include <linux/net.h>
 #include <linux/resume_user_mode.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -25,6 +26,7 @@
 #include <linux/binfmts.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
+#include <net/sock.h>
 #include <trace/events/sched.h>
 
 #include "user.h"
@@ -179,6 +181,21 @@ static long user_fd_read(int fd, void *to, unsigned long len, unsigned long offs
 	return ret < 0 && !done ? ret : done;
 }
 
+static long user_fd_map(int fd, unsigned long size, unsigned long offset)
+{
+	struct file *file = fget(fd);
+	struct socket *socket;
+	long ret = -ENODEV;
+
+	if (!file)
+		return -EBADF;
+	socket = sock_from_file(file);
+	if (socket && socket->sk && socket->sk->sk_family == PF_PACKET)
+		ret = offset ? -EINVAL : bh_packet_ring_map(socket, size);
+	fput(file);
+	return ret;
+}
+
 static int user_pid(void)
 {
 	return task_tgid_nr(current);
@@ -191,6 +208,7 @@ static const struct bh_user_image_ops user_image_ops = {
 	.sleep = user_sleep,
 	.fd_stat = user_fd_stat,
 	.fd_read = user_fd_read,
+	.fd_map = user_fd_map,
 	.pid = user_pid,
 };
 

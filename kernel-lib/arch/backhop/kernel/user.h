@@ -18,6 +18,10 @@ const void *bh_file_handle(struct file *file);
 /* bhfs.c: opens a file whose writes go to the host as output of fd. */
 struct file *bh_output_open(int fd);
 
+struct socket;
+/* packet_ring.c: the address of a packet socket's rings, or -errno. */
+long bh_packet_ring_map(struct socket *socket, unsigned long size);
+
 /* binfmt.c */
 int bh_binfmt_register(void);
 /* bhfs.c */

@@ -128,6 +128,9 @@ struct bh_user_image_ops {
 	int (*fd_stat)(int fd, struct bh_user_fd *fd_ret);
 	/* Bytes read from fd at offset to memory of the program, or -errno. */
 	long (*fd_read)(int fd, void *to, unsigned long len, unsigned long offset);
+	/* The address of the whole of what can be mapped of fd, memory of the node that is size
+	 * bytes long, or -errno; -ENODEV when it is a file that can't show its own memory. */
+	long (*fd_map)(int fd, unsigned long size, unsigned long offset);
 	/* Process id (thread group). */
 	int (*pid)(void);
 };

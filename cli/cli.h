@@ -32,7 +32,7 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_command_run, bh_command_record, bh_command_verify,
-	bh_command_info, bh_command_events, bh_command_replay;
+	bh_command_info, bh_command_events, bh_command_replay, bh_command_doctor;
 
 /* An option without a value sets *flag to 1, one with a value stores it in *value. */
 struct bh_option {

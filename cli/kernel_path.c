@@ -2,6 +2,7 @@
 /* Finds what is installed or built with the program: see kernel_path.h. */
 #include "cli/kernel_path.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,35 @@ char *bh_find_installed(const char *name)
 		return NULL;
 	path = existing(folder, "", name);
 	return path ? path : existing(folder, "/../lib/backhop", name);
+}
+
+/* Whether folder has a kernel-VERSION/image. */
+static int has_kernels(const char *folder)
+{
+	DIR *stream = opendir(folder);
+	const struct dirent *entry;
+	int found = 0;
+
+	while (stream && !found && (entry = readdir(stream)))
+		found = strncmp(entry->d_name, "kernel-", 7) == 0;
+	if (stream)
+		closedir(stream);
+	return found;
+}
+
+char *bh_kernel_folder(void)
+{
+	const char *chosen = getenv("BACKHOP_KERNEL_DIR");
+	char folder[PATH_MAX], installed[PATH_MAX + 32];
+
+	if (chosen && *chosen)
+		return strdup(chosen);
+	if (program_folder(folder) < 0)
+		return NULL;
+	snprintf(installed, sizeof(installed), "%s/../lib/backhop", folder);
+	if (has_kernels(folder))
+		return strdup(folder);
+	return has_kernels(installed) ? strdup(installed) : NULL;
 }
 
 struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret)

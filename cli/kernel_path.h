@@ -12,6 +12,10 @@
  * built is BH_ERR_MACHINE with the command that builds it. */
 struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret);
 
+/* The folder that has kernel-VERSION/ for the versions that are there; NULL if there is none. The
+ * caller frees it. */
+char *bh_kernel_folder(void);
+
 /* The same for any file beside the executable or in PREFIX/lib/backhop ("gdb-plugin"); NULL if it
  * isn't there. The caller frees it. */
 char *bh_find_installed(const char *name);

@@ -5,7 +5,7 @@
 
 _backhop() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='run record replay verify info events'
+	local commands='run record replay verify info events doctor'
 	local words='' pattern=''
 
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -32,6 +32,7 @@ _backhop() {
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;
 	events) words='--json --node --kind --from --to' pattern='bht' ;;
+	doctor) words='--json' pattern='' ;;
 	*) return ;;
 	esac
 	if [[ $current == -* ]]; then

@@ -53,6 +53,8 @@ static unsigned long take_interrupts(struct bh_boot *boot)
 		bh_netdev_interrupt();
 	if (pending & BH_IRQ_SPAWN)
 		bh_spawn_interrupt();
+	if (pending & BH_IRQ_TERMINAL)
+		bh_terminal_interrupt();
 	irq_exit();
 	return pending;
 }

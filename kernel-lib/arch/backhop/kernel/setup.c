@@ -72,6 +72,7 @@ bh_image_entry(struct bh_boot *boot)
 				     "host and image differ in their interface version");
 	bh_boot = boot;
 	boot->image_ops.fault_fixup = fault_fixup;
+	boot->image_ops.terminal_is_read = bh_terminal_is_read;
 	boot->image_ops.task_layout = &task_layout;
 	init_task.stack = (void *)(PAGE_ALIGN(here) - THREAD_SIZE);
 	start_kernel();

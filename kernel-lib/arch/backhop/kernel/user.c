@@ -300,6 +300,25 @@ static int execute(const struct bh_spawn *spawn)
 	return ret == -ENOENT && denied ? -EACCES : ret;
 }
 
+static int install_terminal(const struct bh_spawn *spawn)
+{
+	struct file *file = bh_terminal_open(spawn);
+	int ret = install_file(file);
+
+	if (!ret)
+		ret = install_file(get_file(file));
+	return ret ?: install_file(get_file(file));
+}
+
+static int install_streams(void)
+{
+	int ret = install_file(filp_open("/dev/null", O_RDWR, 0));
+
+	if (!ret)
+		ret = install_file(bh_output_open(1));
+	return ret ?: install_file(bh_output_open(2));
+}
+
 int bh_spawn_program(const struct bh_spawn *spawn)
 {
 	int ret;
@@ -307,11 +326,7 @@ int bh_spawn_program(const struct bh_spawn *spawn)
 	if (!bh_boot->user_ops)
 		return -ENOEXEC;
 	ksys_setsid();
-	ret = install_file(filp_open("/dev/null", O_RDWR, 0));
-	if (!ret)
-		ret = install_file(bh_output_open(1));
-	if (!ret)
-		ret = install_file(bh_output_open(2));
+	ret = spawn->has_terminal ? install_terminal(spawn) : install_streams();
 	if (!ret)
 		ret = set_directory(spawn->cwd);
 	if (!ret)
@@ -351,17 +366,15 @@ static const struct {
 } links[] = {
 	{"/proc/self/fd", "/dev/fd"},	    {"/proc/self/fd/0", "/dev/stdin"},
 	{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"},
-	{"/run/lock", "/dev/lock"},
+	{"/run/lock", "/dev/lock"},	    {"pts/ptmx", "/dev/ptmx"},
 };
 
 static const struct {
 	const char *path;
 	unsigned int mode;
 } directories[] = {
-	{"/dev/shm", 01777},
-	{"/dev/net", 0755},
-	{"/run/lock", 01777},
-	{"/run/netns", 0755},
+	{"/dev/shm", 01777},  {"/dev/net", 0755},   {"/dev/pts", 0755},
+	{"/run/lock", 01777}, {"/run/netns", 0755},
 };
 
 static long mount_at(const struct node_mount *mount)
@@ -369,6 +382,11 @@ static long mount_at(const struct node_mount *mount)
 	return call(__NR_mount, (unsigned long)mount->source, (unsigned long)mount->path,
 		    (unsigned long)mount->type, mount->flags, (unsigned long)mount->options);
 }
+
+/* In a directory that one of those above has. */
+static const struct node_mount terminals = {
+	"devpts", "/dev/pts", "devpts", "mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC,
+};
 
 /* bhfs takes the place of the start-up's root, which stays below, empty. */
 static long mount_root(void)
@@ -424,7 +442,7 @@ int bh_user_init(void)
 	for (i = 0; i < ARRAY_SIZE(mounts) && !ret; i++)
 		ret = mount_at(&mounts[i]);
 	if (!ret)
-		ret = fill_directories();
+		ret = fill_directories() ?: mount_at(&terminals);
 	call(__NR_umask, 022, 0, 0, 0, 0);
 	return ret;
 }

@@ -22,6 +22,9 @@ struct socket;
 /* packet_ring.c: the address of a packet socket's rings, or -errno. */
 long bh_packet_ring_map(struct socket *socket, unsigned long size);
 
+/* terminal.c: a new terminal, opened for the current task, which leads a session. */
+struct file *bh_terminal_open(const struct bh_spawn *spawn);
+
 /* binfmt.c */
 int bh_binfmt_register(void);
 /* bhfs.c */

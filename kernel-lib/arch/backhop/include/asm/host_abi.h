@@ -23,9 +23,10 @@
 #define BH_NO_DEADLINE	     (~0ul)
 
 /* Bits of bh_boot.pending: interrupts that the host raises before it resumes a node from idle(). */
-#define BH_IRQ_TIMER 1ul /* the deadline given to timer_set() is reached */
-#define BH_IRQ_NET   2ul /* frame_receive() has frames, or carrier changed */
-#define BH_IRQ_SPAWN 4ul /* spawn_next() has a program to start */
+#define BH_IRQ_TIMER	1ul	/* the deadline given to timer_set() is reached */
+#define BH_IRQ_NET	2ul	/* frame_receive() has frames, or carrier changed */
+#define BH_IRQ_SPAWN	4ul	/* spawn_next() has a program to start */
+#define BH_IRQ_TERMINAL 0x100ul /* terminal_next() has input */
 
 #define BH_MAX_DEVICES 64
 
@@ -58,6 +59,16 @@ struct bh_spawn {
 	const char *const *envp; /* NULL-terminated */
 	const char *cwd;
 	unsigned int uid, gid;
+	/* Not 0: its stdin, stdout and stderr are a terminal, the host's to feed and to show. A
+	 * node has one at a time. */
+	unsigned int has_terminal;
+};
+
+/* What happens at the host's side of a terminal. */
+struct bh_terminal_input {
+	const void *data;	      /* typed; valid until the next terminal_next() */
+	unsigned int len;	      /* bytes */
+	unsigned short rows, columns; /* not 0: the window has this size from now on */
 };
 
 /* What the node may ask of the host. The first argument is always bh_boot.host. */
@@ -95,12 +106,19 @@ struct bh_host_ops {
 	int (*spawn_next)(void *host, struct bh_spawn *spawn_ret);
 	/* The program of a start request got this pid (> 0), or failed with this -errno. */
 	void (*spawn_result)(void *host, unsigned long id, int pid_or_errno);
+	/* Takes the next input of the terminal; returns 0 when there is none. May be NULL if no
+	 * program is started with a terminal. */
+	int (*terminal_next)(void *host, struct bh_terminal_input *input_ret);
+	/* The terminal of the program that spawn_next() gave this id shows these bytes. */
+	void (*terminal_output)(void *host, unsigned long id, const void *data, unsigned long len);
 };
 
 /* What the host may ask of the node. Valid from the first idle() on. */
 struct bh_image_ops {
 	/* Address to resume at for a fault at pc, or 0 if pc has no __ex_table entry. */
 	unsigned long (*fault_fixup)(unsigned long pc);
+	/* Whether a program waits for input from the node's terminal. Only while the node idles. */
+	int (*terminal_is_read)(void);
 	/* Where a debugger finds the tasks. */
 	const struct bh_task_layout *task_layout;
 };

@@ -15,6 +15,8 @@ extern struct bh_boot *bh_boot;
 void bh_netdev_interrupt(void);
 void bh_netdev_up(void);
 void bh_spawn_interrupt(void);
+void bh_terminal_interrupt(void);
+int bh_terminal_is_read(void);
 void bh_timer_interrupt(void);
 
 /* Starts a program in the current task, which has just been created; returns 0 when the task is

@@ -64,7 +64,8 @@ run() { # run STOP_TIME
 	result $code "$name runs"
 	[ $code = 0 ] || {
 		cat log
-		python3 -c 'import json; [print(f) for f in json.load(open("summary.json"))["failures"]]'
+		[ ! -s summary.json ] ||
+			python3 -c 'import json; [print(f) for f in json.load(open("summary.json"))["failures"]]'
 		for file in files-*/var/log/*/{stderr,log}; do
 			[ -s "$file" ] && head -n 8 "$(dirname "$file")/cmdline" "$file"
 		done

@@ -7,10 +7,11 @@
 #include "common/hash.h"
 
 static const char *const kind_names[BH_EVENT_KIND_COUNT] = {
-	[BH_EVENT_BOOT] = "boot",	[BH_EVENT_TIMER] = "timer", [BH_EVENT_RX] = "rx",
-	[BH_EVENT_TX] = "tx",		[BH_EVENT_LOST] = "lost",   [BH_EVENT_SPAWN] = "spawn",
-	[BH_EVENT_EXEC] = "exec",	[BH_EVENT_EXIT] = "exit",   [BH_EVENT_OUTPUT] = "output",
-	[BH_EVENT_CONSOLE] = "console", [BH_EVENT_HALT] = "halt",   [BH_EVENT_STOP] = "stop",
+	[BH_EVENT_BOOT] = "boot",	[BH_EVENT_TIMER] = "timer",   [BH_EVENT_RX] = "rx",
+	[BH_EVENT_TX] = "tx",		[BH_EVENT_LOST] = "lost",     [BH_EVENT_SPAWN] = "spawn",
+	[BH_EVENT_EXEC] = "exec",	[BH_EVENT_EXIT] = "exit",     [BH_EVENT_OUTPUT] = "output",
+	[BH_EVENT_CONSOLE] = "console", [BH_EVENT_HALT] = "halt",     [BH_EVENT_STOP] = "stop",
+	[BH_EVENT_DROP] = "drop",	[BH_EVENT_ACTION] = "action",
 };
 
 static const char *const loss_names[] = {
@@ -28,6 +29,11 @@ const char *bh_loss_reason_name(uint64_t reason)
 const char *bh_event_kind_name(unsigned int kind)
 {
 	return kind < BH_EVENT_KIND_COUNT ? kind_names[kind] : NULL;
+}
+
+uint64_t bh_event_hash(const void *bytes, size_t length)
+{
+	return (uint32_t)bh_hash64(bytes, length);
 }
 
 uint64_t bh_event_digest(uint64_t digest, const struct bh_event *event)

@@ -7,13 +7,14 @@
 #ifndef BH_COMMON_EVENT_H
 #define BH_COMMON_EVENT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Values are part of the trace format (traces/FORMAT.md): append only. */
 enum bh_event_kind {
 	BH_EVENT_BOOT = 1, /* a node's kernel is entered for the first time */
 	BH_EVENT_TIMER,	   /* a node's clock event device fires */
-	BH_EVENT_RX,	   /* a frame arrives at a device; cause: the TX */
+	BH_EVENT_RX,	/* a frame arrives at a device; cause: the TX, whose hash is the frame's */
 	BH_EVENT_TX,	/* a node puts a frame on a link; happens inside the event that caused it */
 	BH_EVENT_LOST,	/* the frame of the TX or RX `cause` is gone; value: bh_loss_reason */
 	BH_EVENT_SPAWN, /* a program is started; value: its number in the scenario's order */
@@ -23,6 +24,11 @@ enum bh_event_kind {
 	BH_EVENT_CONSOLE, /* the kernel printed; hash: of the text */
 	BH_EVENT_HALT,	  /* a node halted or panicked; value: 1 for a panic */
 	BH_EVENT_STOP,	  /* the run ends: always the last event */
+	/* A kernel threw a packet away; packet, hop: its lineage, length: its bytes, value: where
+	 * and why: offset of the code in the kernel image << 16 | the kernel's enum
+	 * skb_drop_reason. */
+	BH_EVENT_DROP,
+	BH_EVENT_ACTION, /* the scenario acts on the network; value: number in its timeline */
 	BH_EVENT_KIND_COUNT,
 };
 
@@ -44,7 +50,8 @@ struct bh_event {
 	uint64_t cause;	   /* the event that scheduled or contained this one; 0: the scenario */
 	uint64_t packet;   /* packet id: the number of the packet's first TX event; 0: no packet */
 	uint64_t value;	   /* by kind, see above; else 0 */
-	uint64_t hash;	   /* XXH3-64 of the frame, output or text; else 0 */
+	uint64_t hash;	   /* bh_event_hash() of the frame, output or text; else 0. Of an RX only
+			    * if the link changed the frame on its way: else it is the TX's */
 	uint32_t node;	   /* node id, or BH_NO_NODE */
 	uint32_t device;   /* device index on the node for RX, TX, LOST; else BH_NO_DEVICE */
 	uint32_t hop;	   /* how many links the packet has crossed: 0 for its first TX */
@@ -57,6 +64,11 @@ const char *bh_loss_reason_name(uint64_t reason);
 
 /* "rx", "tx", …; NULL for a number that is no kind. */
 const char *bh_event_kind_name(unsigned int kind);
+
+/* What an event says of the bytes of a frame or text: the low 32 bits of XXH3-64. Half the trace
+ * would be hashes if they were longer, and what they tell apart is two runs of the same scenario.
+ */
+uint64_t bh_event_hash(const void *bytes, size_t length);
 
 /* The rolling digest: state to hash one more event into. Starts at 0. */
 uint64_t bh_event_digest(uint64_t digest, const struct bh_event *event);

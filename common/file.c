@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads a whole file into memory: see file.h. Called by traces/, recorder/, replayer/. */
+/* Reads or hashes a whole file: see file.h. Called by traces/, recorder/, replayer/. */
 #include "common/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/hash.h"
 
 static struct bh_error *file_check(const char *path, const char *wanted, size_t max, int fd,
 				   size_t *size_ret)
@@ -58,16 +61,54 @@ static struct bh_error *descriptor_read(const char *path, const char *wanted, si
 	return NULL;
 }
 
+static struct bh_error *descriptor_hash(const char *path, const char *wanted, size_t max, int fd,
+					uint8_t hash_ret[16], size_t *length_ret)
+{
+	static const uint8_t nothing;
+	size_t size = 0;
+
+	BH_TRY(file_check(path, wanted, max, fd, &size));
+	*length_ret = size;
+	if (!size) {
+		bh_hash128(&nothing, 0, hash_ret);
+		return NULL;
+	}
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return bh_error_new(BH_ERR_INPUT, "%s: cannot read %s: %s", path, wanted,
+				    strerror(errno));
+	bh_hash128(bytes, size, hash_ret);
+	munmap(bytes, size);
+	return NULL;
+}
+
+static struct bh_error *file_open(const char *path, const char *wanted, int *fd_ret)
+{
+	/* Not blocking, so that a fifo is refused instead of waited for. */
+	*fd_ret = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (*fd_ret >= 0)
+		return NULL;
+	return bh_error_new(BH_ERR_INPUT, "%s: cannot open %s: %s", path, wanted, strerror(errno));
+}
+
 struct bh_error *bh_file_read(const char *path, const char *wanted, size_t max, uint8_t **bytes_ret,
 			      size_t *length_ret)
 {
-	/* Not blocking, so that a fifo is refused instead of waited for. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd;
 
-	if (fd < 0)
-		return bh_error_new(BH_ERR_INPUT, "%s: cannot open %s: %s", path, wanted,
-				    strerror(errno));
+	BH_TRY(file_open(path, wanted, &fd));
 	struct bh_error *error = descriptor_read(path, wanted, max, fd, bytes_ret, length_ret);
+	close(fd);
+	return error;
+}
+
+struct bh_error *bh_file_hash(const char *path, const char *wanted, size_t max,
+			      uint8_t hash_ret[16], size_t *length_ret)
+{
+	int fd;
+
+	BH_TRY(file_open(path, wanted, &fd));
+	struct bh_error *error = descriptor_hash(path, wanted, max, fd, hash_ret, length_ret);
 	close(fd);
 	return error;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads a whole file into memory. Used for traces, kernel images and other inputs. */
+/* Reads or hashes a whole file. Used for traces, kernel images and other inputs. */
 #ifndef BH_COMMON_FILE_H
 #define BH_COMMON_FILE_H
 
@@ -15,5 +15,9 @@
  */
 struct bh_error *bh_file_read(const char *path, const char *wanted, size_t max, uint8_t **bytes_ret,
 			      size_t *length_ret);
+/* The same checks and errors; leaves the XXH3-128 of the contents, as bh_hash128() gives it, and
+ * their length, without holding them in memory. */
+struct bh_error *bh_file_hash(const char *path, const char *wanted, size_t max,
+			      uint8_t hash_ret[16], size_t *length_ret);
 
 #endif

@@ -81,13 +81,10 @@ static struct bh_error *image_write(struct bh_recorder *recorder, const char *ve
 		.role = BH_TRACE_KERNEL, .kind = BH_INPUT_FILE, .was_read = 1, .name = version};
 	char build_id[2 * 64 + 1];
 	struct bh_image *image;
-	uint8_t *bytes;
 	size_t length;
 
-	BH_TRY(bh_file_read(path, "a kernel image", KERNEL_IMAGE_MAX, &bytes, &length));
-	bh_hash128(bytes, length, input.hash);
+	BH_TRY(bh_file_hash(path, "a kernel image", KERNEL_IMAGE_MAX, input.hash, &length));
 	input.size = length;
-	free(bytes);
 	BH_TRY(bh_image_open(path, &image));
 	const uint8_t *id = bh_image_build_id(image, &length);
 	if (id && length && length <= 64) {

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "common/file.h"
-#include "common/hash.h"
 #include "posix/inputs.h"
 
 #define KERNEL_IMAGE_MAX (1ul << 30)
@@ -247,23 +246,19 @@ static struct bh_error *scenario_read(struct bh_rerun *rerun)
 static struct bh_error *image_check(struct bh_rerun *rerun, const struct bh_trace_input *input)
 {
 	const struct bh_rerun_config *config = &rerun->config;
-	uint8_t hash[16], *bytes;
+	uint8_t hash[16];
 	size_t length;
 	char *path;
 
 	BH_TRY(config->find_kernel(config->find_kernel_arg, input->name, &path));
 	struct bh_error *error =
-		bh_file_read(path, "a kernel image", KERNEL_IMAGE_MAX, &bytes, &length);
-	if (!error) {
-		bh_hash128(bytes, length, hash);
-		free(bytes);
-		if (memcmp(hash, input->hash, sizeof(hash)))
-			error = bh_error_new(
-				BH_ERR_INPUT,
-				"%s: not the kernel image that the run was recorded with (build-id "
-				"%s): put that one there, or record the run again",
-				path, input->build_id ? input->build_id : "unknown");
-	}
+		bh_file_hash(path, "a kernel image", KERNEL_IMAGE_MAX, hash, &length);
+	if (!error && memcmp(hash, input->hash, sizeof(hash)))
+		error = bh_error_new(BH_ERR_INPUT,
+				     "%s: not the kernel image that the run was recorded with "
+				     "(build-id %s): put "
+				     "that one there, or record the run again",
+				     path, input->build_id ? input->build_id : "unknown");
 	free(path);
 	return error;
 }

@@ -23,7 +23,7 @@ struct bh_frame {
 	uint64_t sequence;     /* of scheduling, for the event queue */
 	uint64_t cause;	       /* its TX event */
 	uint64_t packet;       /* packet id */
-	uint64_t hash;	       /* of data */
+	uint64_t hash;	       /* of data if the link changed it, else 0 */
 	uint32_t hop;	       /* links crossed when it arrives */
 	uint32_t length;       /* bytes */
 	uint8_t size_class;

@@ -150,7 +150,7 @@ static void send(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_frame *
 	frame->sequence = sim->sequence++;
 	frame->cause = event->event;
 	frame->packet = event->packet;
-	frame->hash = event->hash;
+	frame->hash = 0;
 	frame->hop = event->hop + 1;
 	enum bh_loss_reason reason =
 		bh_link_send(&wire->direction, &sim->frames, frame, sim->now_ns);
@@ -192,7 +192,7 @@ static void host_frame_transmit(void *host, unsigned int device, const void *dat
 			sim->config.observer.frame(sim->config.observer.arg, &event, frame->data,
 						   len);
 	}
-	event.hash = bh_hash64(data, len);
+	event.hash = bh_event_hash(data, len);
 	bh_sim_event_begin(sim, &event);
 	if (frame)
 		send(sim, node->wires[device], frame, &event);
@@ -297,7 +297,7 @@ static void host_console(void *host, const char *text, unsigned long len)
 	struct bh_event event = {
 		.kind = BH_EVENT_CONSOLE,
 		.cause = node->sim->handling,
-		.hash = bh_hash64(text, len),
+		.hash = bh_event_hash(text, len),
 		.node = node->id,
 		.device = BH_NO_DEVICE,
 		.length = (uint32_t)len,

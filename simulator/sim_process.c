@@ -260,7 +260,7 @@ static void callback_output(void *arg, int pid, int fd, const void *data, size_t
 		.kind = BH_EVENT_OUTPUT,
 		.cause = node->sim->handling,
 		.value = (uint64_t)pid << 32 | (uint32_t)fd,
-		.hash = bh_hash64(data, length),
+		.hash = bh_event_hash(data, length),
 		.node = node->id,
 		.device = BH_NO_DEVICE,
 		.length = (uint32_t)length,
@@ -281,7 +281,7 @@ static void callback_exec(void *arg, int pid, const char *program, const char *a
 		.kind = BH_EVENT_EXEC,
 		.cause = node->sim->handling,
 		.value = (uint64_t)pid,
-		.hash = bh_hash64(hashes, sizeof(hashes)),
+		.hash = bh_event_hash(hashes, sizeof(hashes)),
 		.node = node->id,
 		.device = BH_NO_DEVICE,
 	};

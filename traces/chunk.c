@@ -38,7 +38,8 @@ void bh_chunk_append(struct bh_buffer *file, struct bh_chunk_header *header, con
 	bh_buffer_bytes(file, payload, payload_size);
 }
 
-const char *bh_chunk_header_parse(const uint8_t *bytes, struct bh_chunk_header *header_ret)
+const char *bh_chunk_header_parse(const uint8_t *bytes, unsigned int version,
+				  struct bh_chunk_header *header_ret)
 {
 	struct bh_cursor cursor;
 	struct bh_chunk_header header;
@@ -65,7 +66,9 @@ const char *bh_chunk_header_parse(const uint8_t *bytes, struct bh_chunk_header *
 		return "the chunk has an unknown kind";
 	if (header.stored_size > BH_TRACE_CHUNK_MAX_SIZE)
 		return "the chunk is larger than allowed";
-	unsigned int sections = header.kind == BH_CHUNK_EVENTS ? BH_TRACE_EVENT_COLUMNS : 1;
+	unsigned int sections = 1;
+	if (header.kind == BH_CHUNK_EVENTS)
+		sections = version == 1 ? BH_TRACE_EVENT_COLUMNS_VERSION1 : BH_TRACE_EVENT_COLUMNS;
 	if (header.sections != sections)
 		return "the chunk has the wrong number of sections";
 	*header_ret = header;

@@ -14,16 +14,17 @@
 #include "common/error.h"
 #include "common/event.h"
 
-#define BH_TRACE_VERSION	   1u
-#define BH_TRACE_MAGIC_SIZE	   8u
-#define BH_TRACE_FILE_HEADER_SIZE  24u
-#define BH_TRACE_CHUNK_HEADER_SIZE 40u
-#define BH_TRACE_CHUNK_MAX_SIZE	   (64u << 20)
-#define BH_TRACE_INPUTS_MAX_SIZE   (1ull << 30)
-#define BH_TRACE_MAX_NODES	   65536u
-#define BH_TRACE_MAX_DEVICES	   64u
-#define BH_TRACE_MAX_SECTIONS	   16u
-#define BH_TRACE_EVENT_COLUMNS	   11u
+#define BH_TRACE_VERSION		2u
+#define BH_TRACE_MAGIC_SIZE		8u
+#define BH_TRACE_FILE_HEADER_SIZE	24u
+#define BH_TRACE_CHUNK_HEADER_SIZE	40u
+#define BH_TRACE_CHUNK_MAX_SIZE		(64u << 20)
+#define BH_TRACE_INPUTS_MAX_SIZE	(1ull << 30)
+#define BH_TRACE_MAX_NODES		65536u
+#define BH_TRACE_MAX_DEVICES		64u
+#define BH_TRACE_MAX_SECTIONS		16u
+#define BH_TRACE_EVENT_COLUMNS		8u
+#define BH_TRACE_EVENT_COLUMNS_VERSION1 11u
 
 extern const uint8_t bh_trace_magic[BH_TRACE_MAGIC_SIZE];
 
@@ -52,8 +53,10 @@ struct bh_chunk_header {
 /* Fills in stored_size and checksum from the payload and appends header and payload. */
 void bh_chunk_append(struct bh_buffer *file, struct bh_chunk_header *header, const void *payload,
 		     size_t payload_size);
-/* bytes: BH_TRACE_CHUNK_HEADER_SIZE of them. NULL, or a phrase that says what is wrong. */
-const char *bh_chunk_header_parse(const uint8_t *bytes, struct bh_chunk_header *header_ret);
+/* bytes: BH_TRACE_CHUNK_HEADER_SIZE of them; version: the file's. NULL, or a phrase that says what
+ * is wrong. */
+const char *bh_chunk_header_parse(const uint8_t *bytes, unsigned int version,
+				  struct bh_chunk_header *header_ret);
 
 /* Appends one section, packed if packer isn't NULL and it gets smaller. Non-zero: out of memory. */
 int bh_section_append(struct bh_buffer *payload, uint8_t id, const struct bh_buffer *contents,
@@ -72,21 +75,70 @@ const char *bh_sections_parse(const uint8_t *payload, size_t payload_size, unsig
 			      struct bh_unpacker *unpacker, struct bh_buffer *scratch,
 			      struct bh_section *sections_ret);
 
-/* Columns of events being encoded; kept from chunk to chunk, so that they need no allocation. */
+/* Events that a writer gathers into a chunk. Less than the format allows: a reader unpacks whole
+ * chunks. */
+#define BH_EVENT_COLUMNS_ROOM 16384u
+/* FORMAT.md, section 6: how far back an event is predicted from the event that caused it. */
+#define BH_EVENT_WINDOW 256u
+
+/* Events of one chunk, encoded as they come: an event is a few bytes at the ends of the columns, so
+ * that a recording leaves the processor's caches to the run. */
 struct bh_event_columns {
-	struct bh_buffer column[BH_TRACE_EVENT_COLUMNS];
+	struct bh_event_columns *next; /* for the owner's lists */
+	uint64_t first;		       /* number of the first event */
+	uint32_t count;
+	uint8_t *start[BH_TRACE_EVENT_COLUMNS], *end[BH_TRACE_EVENT_COLUMNS];
+	uint8_t bytes[];
 };
 
-void bh_event_columns_free(struct bh_event_columns *columns);
-/* Encodes events with consecutive numbers into sections appended to payload. Non-zero: out of
- * memory. */
-int bh_events_encode(struct bh_event_columns *columns, const struct bh_event *events, size_t count,
-		     struct bh_buffer *payload, struct bh_packer *packer);
+/* What later events are predicted from. */
+struct bh_event_past {
+	uint64_t vtime_ns, packet;
+	uint32_t hash, node, hop, length;
+};
+
+/* What events of a kind have in common, as it is stored. */
+struct bh_event_shape {
+	uint32_t node, hop; /* zigzag of the difference to the cause event's */
+	uint32_t device;    /* + 1 */
+	uint8_t kind, flags, number;
+	uint32_t chunk; /* a slot of the cache is valid in this chunk only */
+};
+
+#define BH_EVENT_SHAPE_CACHE 256u
+
+struct bh_event_window {
+	uint64_t vtime_ns; /* of the last event */
+	uint64_t packet;   /* of the last event with an entry in the column of packets */
+	uint32_t chunk, shape_count;
+	struct bh_event_shape shapes[BH_EVENT_SHAPE_CACHE];
+	struct bh_event_past past[BH_EVENT_WINDOW];
+};
+
+/* Empty, with room for BH_EVENT_COLUMNS_ROOM events; to be freed with free(). NULL: out of memory.
+ */
+struct bh_event_columns *bh_event_columns_create(void);
+void bh_event_columns_clear(struct bh_event_columns *columns);
+/* Appends an event that bh_event_check() accepts and whose number follows; there must be room.
+ * window is the same one for all events of a trace. */
+void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
+			     const struct bh_event *event);
+/* Appends the sections of a chunk to payload. Non-zero: out of memory. */
+int bh_event_columns_pack(const struct bh_event_columns *columns, struct bh_buffer *payload,
+			  struct bh_packer *packer);
 /* The inverse; checks what FORMAT.md asks of an event, except vtime against an earlier chunk. NULL,
  * or a phrase that says what is wrong. */
 const char *bh_events_decode(const struct bh_section *sections, unsigned int section_count,
-			     uint64_t first, size_t count, size_t node_count,
+			     unsigned int version, uint64_t first, size_t count, size_t node_count,
 			     struct bh_event *events_ret);
+
+/* The same of format version 1. */
+const char *bh_events_decode_version1(const struct bh_section *sections, unsigned int section_count,
+				      uint64_t first, size_t count, size_t node_count,
+				      struct bh_event *events_ret);
+/* A varint, or a zigzag difference, of 32 bits; a wider one is malformed. */
+uint32_t bh_cursor_varint32(struct bh_cursor *cursor);
+uint32_t bh_cursor_difference32(struct bh_cursor *cursor);
 
 /* Says what is wrong with an event that bh_event_check() found faulty. */
 const char *bh_event_fault(const struct bh_event *event, uint64_t vtime_before_ns);

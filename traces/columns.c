@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The columns of a chunk of events (FORMAT.md, section 6), both ways: see chunk.h. A frame is sent
- * and received with the same packet, length and hash, so most fields are predicted from the event
- * that caused this one, and what is left are columns of small, repeating numbers.
+ * The columns of a chunk of events (FORMAT.md, section 6), both ways: see chunk.h. Most of an event
+ * is its shape, what it shares with many others: a node forwards frame after frame in the same way.
+ * The rest is columns of small, repeating numbers, mostly predicted from the event that caused this
+ * one.
  */
 #include "traces/chunk.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "traces/trace.h"
 
 enum column {
-	COLUMN_KIND,
-	COLUMN_FLAGS,
+	COLUMN_SHAPE,
+	COLUMN_SHAPES,
 	COLUMN_CAUSE,
 	COLUMN_VTIME,
-	COLUMN_NODE,
-	COLUMN_DEVICE,
 	COLUMN_PACKET,
-	COLUMN_HOP,
 	COLUMN_LENGTH,
 	COLUMN_VALUE,
 	COLUMN_HASH,
@@ -31,7 +30,16 @@ enum column {
 #define FLAG_VALUE     0x10u
 #define FLAG_RESERVED  0xe0u
 
-enum hash_mode { HASH_ZERO, HASH_OF_CAUSE, HASH_EXPLICIT, HASH_RESERVED };
+enum hash_mode { HASH_ZERO, HASH_OF_CAUSE, HASH_32, HASH_64 };
+
+/* Shapes that a chunk numbers; an event with this number has one of its own. */
+#define SHAPES_MAX 255u
+
+/* Most bytes of an entry in each column. */
+static const uint8_t entry_max[BH_TRACE_EVENT_COLUMNS] = {
+	[COLUMN_SHAPE] = 1,   [COLUMN_SHAPES] = 17, [COLUMN_CAUSE] = 10, [COLUMN_VTIME] = 10,
+	[COLUMN_PACKET] = 10, [COLUMN_LENGTH] = 5,  [COLUMN_VALUE] = 10, [COLUMN_HASH] = 8,
+};
 
 const char *bh_event_fault(const struct bh_event *event, uint64_t vtime_before_ns)
 {
@@ -48,95 +56,195 @@ const char *bh_event_fault(const struct bh_event *event, uint64_t vtime_before_n
 	return "an event is on a node that does not exist";
 }
 
-/* The event that the fields of events[i] are predicted from; imaginary is filled if needed. */
-static const struct bh_event *cause_of(const struct bh_event *events, size_t i, uint64_t cause,
-				       struct bh_event *imaginary)
-{
-	if (cause >= events[0].event)
-		return &events[cause - events[0].event];
-	imaginary->vtime_ns = i ? events[i - 1].vtime_ns : 0;
-	return imaginary;
-}
+/* --- encoding --- */
 
-void bh_event_columns_free(struct bh_event_columns *columns)
+struct bh_event_columns *bh_event_columns_create(void)
 {
+	size_t size = 0;
+
 	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++)
-		bh_buffer_free(&columns->column[i]);
+		size += (size_t)entry_max[i] * BH_EVENT_COLUMNS_ROOM;
+	/* Most of it is never touched: entries are short. */
+	struct bh_event_columns *columns = malloc(sizeof(*columns) + size);
+
+	if (!columns)
+		return NULL;
+	uint8_t *start = columns->bytes;
+
+	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++) {
+		columns->start[i] = start;
+		start += (size_t)entry_max[i] * BH_EVENT_COLUMNS_ROOM;
+	}
+	bh_event_columns_clear(columns);
+	return columns;
 }
 
-static inline uint64_t difference32(uint32_t value, uint32_t from)
+void bh_event_columns_clear(struct bh_event_columns *columns)
 {
-	return bh_zigzag((int32_t)(value - from));
+	memcpy(columns->end, columns->start, sizeof(columns->end));
+	columns->count = 0;
+	columns->next = NULL;
 }
 
-static uint8_t *u64_store(uint8_t *to, uint64_t value)
+static inline uint32_t difference32(uint32_t value, uint32_t from)
 {
-	value = htole64(value);
-	memcpy(to, &value, sizeof(value));
-	return to + sizeof(value);
+	int32_t difference = (int32_t)(value - from);
+
+	return ((uint32_t)difference << 1) ^ (uint32_t)(difference >> 31);
 }
 
-static void event_encode(const struct bh_event *event, const struct bh_event *cause, uint8_t **to)
+/* Returns the hash mode. */
+static inline uint8_t hash_encode(const struct bh_event *event, const struct bh_event_past *cause,
+				  struct bh_event_columns *columns)
 {
-	uint8_t flags = HASH_EXPLICIT;
+	uint32_t low = htole32((uint32_t)event->hash);
+	uint64_t whole = htole64(event->hash);
+	uint8_t *to = columns->end[COLUMN_HASH];
 
 	if (!event->hash)
-		flags = HASH_ZERO;
-	else if (event->hash == cause->hash)
-		flags = HASH_OF_CAUSE;
-	else
-		to[COLUMN_HASH] = u64_store(to[COLUMN_HASH], event->hash);
+		return HASH_ZERO;
+	if (event->hash == cause->hash)
+		return HASH_OF_CAUSE;
+	if (event->hash <= UINT32_MAX) {
+		memcpy(to, &low, sizeof(low));
+		columns->end[COLUMN_HASH] = to + sizeof(low);
+		return HASH_32;
+	}
+	memcpy(to, &whole, sizeof(whole));
+	columns->end[COLUMN_HASH] = to + sizeof(whole);
+	return HASH_64;
+}
+
+/* The fields that are stored only if they aren't as predicted. Returns their flags. packet: of the
+ * last event that has one in the columns. */
+static inline uint8_t rest_encode(const struct bh_event *event, const struct bh_event_past *cause,
+				  uint64_t *packet, struct bh_event_columns *columns)
+{
+	uint8_t **end = columns->end;
+	uint8_t flags = hash_encode(event, cause, columns);
+
 	if (event->packet != cause->packet) {
 		flags |= FLAG_PACKET;
-		to[COLUMN_PACKET] =
-			bh_varint_store(to[COLUMN_PACKET], event->event - event->packet);
+		end[COLUMN_PACKET] = bh_varint_store(end[COLUMN_PACKET],
+						     bh_zigzag((int64_t)(event->packet - *packet)));
+		*packet = event->packet;
 	}
 	if (event->length != cause->length) {
 		flags |= FLAG_LENGTH;
-		to[COLUMN_LENGTH] = bh_varint_store(to[COLUMN_LENGTH], event->length);
+		end[COLUMN_LENGTH] = bh_varint_store(end[COLUMN_LENGTH], event->length);
 	}
 	if (event->value) {
 		flags |= FLAG_VALUE;
-		to[COLUMN_VALUE] = bh_varint_store(to[COLUMN_VALUE], event->value);
+		end[COLUMN_VALUE] = bh_varint_store(end[COLUMN_VALUE], event->value);
 	}
-	*to[COLUMN_KIND]++ = event->kind;
-	*to[COLUMN_FLAGS]++ = flags;
-	to[COLUMN_CAUSE] =
-		bh_varint_store(to[COLUMN_CAUSE], event->cause ? event->event - event->cause : 0);
-	to[COLUMN_VTIME] = bh_varint_store(to[COLUMN_VTIME], event->vtime_ns - cause->vtime_ns);
-	to[COLUMN_NODE] = bh_varint_store(to[COLUMN_NODE], difference32(event->node, cause->node));
-	to[COLUMN_DEVICE] = bh_varint_store(to[COLUMN_DEVICE], (uint32_t)(event->device + 1));
-	to[COLUMN_HOP] = bh_varint_store(to[COLUMN_HOP], difference32(event->hop, cause->hop));
+	return flags;
 }
 
-int bh_events_encode(struct bh_event_columns *columns, const struct bh_event *events, size_t count,
-		     struct bh_buffer *payload, struct bh_packer *packer)
+/* An event whose shape isn't in the cache. */
+static void shape_new(struct bh_event_columns *columns, struct bh_event_window *window,
+		      struct bh_event_shape *cached, struct bh_event_shape shape)
 {
-	struct bh_event imaginary = {0};
-	uint8_t *to[BH_TRACE_EVENT_COLUMNS];
+	uint8_t *to = columns->end[COLUMN_SHAPES];
 
-	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++) {
-		columns->column[i].length = 0;
-		to[i] = bh_buffer_reserve(&columns->column[i], count * BH_VARINT_MAX_BYTES);
-		if (!to[i])
-			return -1;
+	if (window->shape_count < SHAPES_MAX) {
+		shape.number = (uint8_t)window->shape_count++;
+		shape.chunk = window->chunk;
+		*cached = shape;
+	} else {
+		shape.number = SHAPES_MAX;
 	}
-	for (size_t i = 0; i < count; i++)
-		event_encode(&events[i], cause_of(events, i, events[i].cause, &imaginary), to);
-	for (uint8_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++) {
-		struct bh_buffer *column = &columns->column[i];
+	*columns->end[COLUMN_SHAPE]++ = shape.number;
+	*to++ = shape.kind;
+	*to++ = shape.flags;
+	to = bh_varint_store(to, shape.node);
+	to = bh_varint_store(to, shape.device);
+	columns->end[COLUMN_SHAPES] = bh_varint_store(to, shape.hop);
+}
 
-		column->length = (size_t)(to[i] - column->bytes);
+static inline void shape_encode(struct bh_event_columns *columns, struct bh_event_window *window,
+				const struct bh_event_shape *shape)
+{
+	uint32_t slot = (shape->kind + shape->device * 7 + shape->flags * 31 + shape->node * 53 +
+			 shape->hop * 97) %
+			BH_EVENT_SHAPE_CACHE;
+	struct bh_event_shape *cached = &window->shapes[slot];
+
+	if (cached->chunk == window->chunk && cached->kind == shape->kind &&
+	    cached->flags == shape->flags && cached->node == shape->node &&
+	    cached->device == shape->device && cached->hop == shape->hop)
+		*columns->end[COLUMN_SHAPE]++ = cached->number;
+	else
+		shape_new(columns, window, cached, *shape);
+}
+
+static void chunk_begin(struct bh_event_columns *columns, struct bh_event_window *window,
+			uint64_t first)
+{
+	columns->first = first;
+	window->vtime_ns = window->packet = 0;
+	window->shape_count = 0;
+	window->chunk++;
+}
+
+void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
+			     const struct bh_event *event)
+{
+	if (!columns->count)
+		chunk_begin(columns, window, event->event);
+
+	const struct bh_event_past imaginary = {.vtime_ns = window->vtime_ns};
+	const struct bh_event_past *cause = &imaginary;
+	uint64_t back = event->event - event->cause;
+
+	if (back <= columns->count && back <= BH_EVENT_WINDOW)
+		cause = &window->past[event->cause % BH_EVENT_WINDOW];
+	const struct bh_event_shape shape = {
+		.kind = event->kind,
+		.flags = rest_encode(event, cause, &window->packet, columns),
+		.node = difference32(event->node, cause->node),
+		.device = event->device + 1,
+		.hop = difference32(event->hop, cause->hop),
+	};
+	uint64_t vtime = event->vtime_ns - cause->vtime_ns;
+
+	shape_encode(columns, window, &shape);
+	columns->end[COLUMN_CAUSE] =
+		bh_varint_store(columns->end[COLUMN_CAUSE], event->cause ? back : 0);
+	columns->end[COLUMN_VTIME] = bh_varint_store(columns->end[COLUMN_VTIME], vtime);
+	window->past[event->event % BH_EVENT_WINDOW] = (struct bh_event_past){
+		.vtime_ns = event->vtime_ns,
+		.packet = event->packet,
+		/* A longer one is never predicted. */
+		.hash = event->hash <= UINT32_MAX ? (uint32_t)event->hash : 0,
+		.node = event->node,
+		.hop = event->hop,
+		.length = event->length,
+	};
+	window->vtime_ns = event->vtime_ns;
+	columns->count++;
+}
+
+int bh_event_columns_pack(const struct bh_event_columns *columns, struct bh_buffer *payload,
+			  struct bh_packer *packer)
+{
+	for (uint8_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++) {
+		const struct bh_buffer column = {
+			.bytes = columns->start[i],
+			.length = (size_t)(columns->end[i] - columns->start[i]),
+		};
 		/* Hashes do not pack: don't spend the time. */
 		struct bh_packer *column_packer = i == COLUMN_HASH ? NULL : packer;
-		if (bh_section_append(payload, i, column, column_packer))
+
+		if (bh_section_append(payload, i, &column, column_packer))
 			return -1;
 	}
 	return 0;
 }
 
+/* --- decoding --- */
+
 /* The column's value as 32 bits; a wider one is malformed. */
-static uint32_t cursor_difference32(struct bh_cursor *cursor)
+uint32_t bh_cursor_difference32(struct bh_cursor *cursor)
 {
 	int64_t difference = bh_unzigzag(bh_cursor_varint(cursor));
 
@@ -145,7 +253,7 @@ static uint32_t cursor_difference32(struct bh_cursor *cursor)
 	return (uint32_t)difference;
 }
 
-static uint32_t cursor_varint32(struct bh_cursor *cursor)
+uint32_t bh_cursor_varint32(struct bh_cursor *cursor)
 {
 	uint64_t value = bh_cursor_varint(cursor);
 
@@ -154,63 +262,122 @@ static uint32_t cursor_varint32(struct bh_cursor *cursor)
 	return (uint32_t)value;
 }
 
+struct shape {
+	uint8_t kind, flags;
+	uint32_t node, device, hop; /* node, hop: differences */
+};
+
+struct decoder {
+	struct bh_cursor from[BH_TRACE_EVENT_COLUMNS];
+	struct shape shapes[SHAPES_MAX + 1];
+	unsigned int shape_count;
+	uint64_t packet; /* of the last event that had one in the columns */
+};
+
+/* NULL: there is none of this number. */
+static const struct shape *shape_decode(struct decoder *decoder)
+{
+	struct bh_cursor *from = &decoder->from[COLUMN_SHAPES];
+	uint8_t number = bh_cursor_u8(&decoder->from[COLUMN_SHAPE]);
+	struct shape *shape = &decoder->shapes[number];
+
+	if (number < decoder->shape_count)
+		return shape;
+	if (number != SHAPES_MAX && number != decoder->shape_count++)
+		return NULL;
+	shape->kind = bh_cursor_u8(from);
+	shape->flags = bh_cursor_u8(from);
+	shape->node = bh_cursor_difference32(from);
+	shape->device = bh_cursor_varint32(from) - 1;
+	shape->hop = bh_cursor_difference32(from);
+	return shape;
+}
+
+/* The event that the fields of events[i] are predicted from; imaginary is filled if needed. */
+static const struct bh_event *cause_of(const struct bh_event *events, size_t i, uint64_t cause,
+				       struct bh_event *imaginary)
+{
+	if (cause >= events[0].event && events[i].event - cause <= BH_EVENT_WINDOW)
+		return &events[cause - events[0].event];
+	imaginary->vtime_ns = i ? events[i - 1].vtime_ns : 0;
+	return imaginary;
+}
+
+static uint64_t hash_decode(struct bh_cursor *from, uint8_t flags, uint64_t of_cause)
+{
+	switch (flags & FLAG_HASH_MODE) {
+	case HASH_OF_CAUSE:
+		return of_cause;
+	case HASH_32:
+		return bh_cursor_u32(from);
+	case HASH_64:
+		return bh_cursor_u64(from);
+	default:
+		return 0;
+	}
+}
+
 /* Decodes one event whose number is set already. Failures stay in the cursors, except these. */
-static const char *event_decode(struct bh_cursor *from, const struct bh_event *events, size_t i,
+static const char *event_decode(struct decoder *decoder, const struct bh_event *events, size_t i,
 				struct bh_event *event)
 {
+	struct bh_cursor *from = decoder->from;
 	struct bh_event imaginary = {0};
-	uint8_t flags = bh_cursor_u8(&from[COLUMN_FLAGS]);
+	const struct shape *shape = shape_decode(decoder);
 	uint64_t back = bh_cursor_varint(&from[COLUMN_CAUSE]);
 
-	if (flags & FLAG_RESERVED || (flags & FLAG_HASH_MODE) == HASH_RESERVED)
+	if (!shape)
+		return "an event has a shape that the chunk does not have";
+	if (shape->flags & FLAG_RESERVED)
 		return "an event has a flag that is reserved";
 	if (back > event->event)
 		return "an event is caused by one before the first";
-	event->kind = bh_cursor_u8(&from[COLUMN_KIND]);
+	event->kind = shape->kind;
 	event->cause = back ? event->event - back : 0;
 	const struct bh_event *cause = cause_of(events, i, event->cause, &imaginary);
 	event->vtime_ns = cause->vtime_ns + bh_cursor_varint(&from[COLUMN_VTIME]);
-	event->node = cause->node + cursor_difference32(&from[COLUMN_NODE]);
-	event->device = cursor_varint32(&from[COLUMN_DEVICE]) - 1;
-	event->hop = cause->hop + cursor_difference32(&from[COLUMN_HOP]);
+	event->node = cause->node + shape->node;
+	event->device = shape->device;
+	event->hop = cause->hop + shape->hop;
 	event->packet = cause->packet;
-	if (flags & FLAG_PACKET)
-		event->packet = event->event - bh_cursor_varint(&from[COLUMN_PACKET]);
+	if (shape->flags & FLAG_PACKET) {
+		decoder->packet += (uint64_t)bh_unzigzag(bh_cursor_varint(&from[COLUMN_PACKET]));
+		event->packet = decoder->packet;
+	}
 	event->length = cause->length;
-	if (flags & FLAG_LENGTH)
-		event->length = cursor_varint32(&from[COLUMN_LENGTH]);
-	event->value = flags & FLAG_VALUE ? bh_cursor_varint(&from[COLUMN_VALUE]) : 0;
-	event->hash = 0;
-	if ((flags & FLAG_HASH_MODE) == HASH_OF_CAUSE)
-		event->hash = cause->hash;
-	else if ((flags & FLAG_HASH_MODE) == HASH_EXPLICIT)
-		event->hash = bh_cursor_u64(&from[COLUMN_HASH]);
+	if (shape->flags & FLAG_LENGTH)
+		event->length = bh_cursor_varint32(&from[COLUMN_LENGTH]);
+	event->value = shape->flags & FLAG_VALUE ? bh_cursor_varint(&from[COLUMN_VALUE]) : 0;
+	event->hash = hash_decode(&from[COLUMN_HASH], shape->flags, cause->hash);
 	return NULL;
 }
 
 const char *bh_events_decode(const struct bh_section *sections, unsigned int section_count,
-			     uint64_t first, size_t count, size_t node_count,
+			     unsigned int version, uint64_t first, size_t count, size_t node_count,
 			     struct bh_event *events_ret)
 {
-	struct bh_cursor from[BH_TRACE_EVENT_COLUMNS];
+	struct decoder decoder = {0};
 	uint64_t vtime_ns = 0;
 
+	if (version == 1)
+		return bh_events_decode_version1(sections, section_count, first, count, node_count,
+						 events_ret);
 	if (section_count != BH_TRACE_EVENT_COLUMNS)
 		return "columns are missing";
 	for (unsigned int i = 0; i < BH_TRACE_EVENT_COLUMNS; i++) {
 		if (sections[i].id != i)
 			return "the chunk has an unknown column";
-		bh_cursor_init(&from[i], sections[i].bytes, sections[i].length);
+		bh_cursor_init(&decoder.from[i], sections[i].bytes, sections[i].length);
 	}
-	/* Also bounds the work: a column of kinds can't be shorter than the count. */
-	if (sections[COLUMN_KIND].length != count)
+	/* Also bounds the work: a column of shapes can't be shorter than the count. */
+	if (sections[COLUMN_SHAPE].length != count)
 		return "the number of events is wrong";
 	for (size_t i = 0; i < count; i++) {
 		struct bh_event *event = &events_ret[i];
 
 		memset(event, 0, sizeof(*event));
 		event->event = first + i;
-		const char *fault = event_decode(from, events_ret, i, event);
+		const char *fault = event_decode(&decoder, events_ret, i, event);
 		if (!fault)
 			fault = bh_event_check(event, vtime_ns, node_count);
 		if (fault)
@@ -218,7 +385,7 @@ const char *bh_events_decode(const struct bh_section *sections, unsigned int sec
 		vtime_ns = event->vtime_ns;
 	}
 	for (unsigned int i = 0; i < BH_TRACE_EVENT_COLUMNS; i++)
-		if (!bh_cursor_is_done(&from[i]))
+		if (!bh_cursor_is_done(&decoder.from[i]))
 			return "a column does not end where it should";
 	return NULL;
 }

@@ -75,11 +75,11 @@ static const char *header_check(struct bh_trace *trace, struct bh_error **error_
 		return NULL;
 	}
 	trace->version = bh_cursor_u32(&cursor);
-	if (!cursor.failed && trace->version != BH_TRACE_VERSION) {
+	if (!cursor.failed && (!trace->version || trace->version > BH_TRACE_VERSION)) {
 		*error_ret =
 			bh_error_new(BH_ERR_INPUT,
 				     "%s: a trace of format version %u, but this backhop reads "
-				     "version %u: use the backhop that recorded it",
+				     "versions 1 to %u: use the backhop that recorded it",
 				     trace->name, trace->version, BH_TRACE_VERSION);
 		return NULL;
 	}
@@ -168,8 +168,9 @@ static const char *events_unpack(const struct bh_trace *trace, const struct even
 
 	if (fault)
 		return fault;
-	return bh_events_decode(sections, chunk->header.sections, chunk->header.first,
-				chunk->header.count, trace->node_count, events_ret);
+	return bh_events_decode(sections, chunk->header.sections, trace->version,
+				chunk->header.first, chunk->header.count, trace->node_count,
+				events_ret);
 }
 
 static const char *events_read(struct bh_trace *trace, const struct bh_chunk_header *header,
@@ -265,7 +266,7 @@ static struct bh_error *chunks_walk(struct bh_trace *trace)
 
 		if (left < BH_TRACE_CHUNK_HEADER_SIZE || is_zero(bytes, left))
 			break;
-		const char *fault = bh_chunk_header_parse(bytes, &header);
+		const char *fault = bh_chunk_header_parse(bytes, trace->version, &header);
 		if (!fault && header.stored_size > left - BH_TRACE_CHUNK_HEADER_SIZE)
 			break;
 		if (!fault)

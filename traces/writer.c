@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes traces as FORMAT.md specifies: see trace.h. Called by recorder/. Events are gathered in
- * memory (a run calls from inside nodes) and go to the file a chunk at a time; a chunk that isn't
- * full may be written as well, and is replaced when it has grown.
+ * Writes traces as FORMAT.md specifies: see trace.h. Called by recorder/. Events are encoded
+ * into memory (a run calls from inside nodes) and go to the file a chunk at a time; a chunk that
+ * isn't full may be written as well, and is replaced when it has grown.
  */
 #include "traces/trace.h"
 
@@ -17,8 +17,6 @@
 #include "common/raw_call.h"
 #include "traces/chunk.h"
 
-/* Events a chunk is filled up to. Less than the format allows: a reader unpacks whole chunks. */
-#define CHUNK_EVENTS 16384u
 /* Raw bytes of input records that are gathered before they become a chunk. */
 #define INPUTS_FULL (256u << 10)
 /* Headers of the record and its section, on top of an input's strings. */
@@ -41,12 +39,15 @@ struct bh_trace_writer {
 	int has_partial; /* a chunk that will be replaced lies behind them */
 	size_t node_count;
 
-	struct bh_event *events; /* not yet in a chunk that stays */
-	size_t event_count, event_room;
-	size_t checked_count; /* of these were checked */
-	size_t partial_count; /* of these are in the partial chunk */
-	uint64_t first_event; /* number of events[0] */
-	uint64_t vtime_ns;    /* of the last event checked */
+	struct bh_event_columns *columns;    /* of the chunk that grows */
+	struct bh_event_columns *full_first; /* full ones that wait for a flush, in order */
+	struct bh_event_columns **full_end;
+	struct bh_event_columns *spare;
+	struct bh_event_window window;
+	uint64_t next_event;	/* number of the next event */
+	uint64_t vtime_ns;	/* of the last one */
+	uint32_t partial_count; /* events of `columns` that are in the partial chunk */
+	const char *fault;	/* of the event next_event, if that came and is refused */
 	int no_memory;
 
 	struct bh_buffer inputs; /* encoded, not yet in a chunk */
@@ -55,7 +56,6 @@ struct bh_trace_writer {
 	uint64_t inputs_size;	 /* raw bytes of all */
 
 	struct kept kept;
-	struct bh_event_columns columns;
 	struct bh_buffer payload, chunk;
 	struct bh_buffer last_inputs; /* for last words */
 	uint32_t last_input_count;
@@ -135,29 +135,22 @@ static struct bh_error *section_write(struct bh_trace_writer *writer, struct bh_
 	return chunk_write(writer, header, 0);
 }
 
-static struct bh_error *events_write(struct bh_trace_writer *writer, size_t count, int is_partial)
+static struct bh_error *events_write(struct bh_trace_writer *writer,
+				     const struct bh_event_columns *columns, int is_partial)
 {
 	struct bh_chunk_header header = {
 		.kind = BH_CHUNK_EVENTS,
 		.sections = BH_TRACE_EVENT_COLUMNS,
-		.count = (uint32_t)count,
-		.first = writer->first_event,
+		.count = columns->count,
+		.first = columns->first,
 	};
 
 	writer->payload.length = 0;
-	if (bh_events_encode(&writer->columns, writer->events, count, &writer->payload,
-			     writer->packer))
+	if (bh_event_columns_pack(columns, &writer->payload, writer->packer))
 		return out_of_memory();
 	BH_TRY(chunk_write(writer, header, is_partial));
-	if (is_partial) {
-		writer->partial_count = count;
-		return NULL;
-	}
-	writer->first_event += count;
-	writer->event_count -= count;
-	writer->checked_count -= count;
-	memmove(writer->events, writer->events + count,
-		writer->event_count * sizeof(*writer->events));
+	if (is_partial)
+		writer->partial_count = columns->count;
 	return NULL;
 }
 
@@ -178,41 +171,30 @@ static struct bh_error *inputs_write(struct bh_trace_writer *writer)
 	return NULL;
 }
 
-/* What a reader would refuse must not get into the file. NULL, or what is wrong with the first
- * event that isn't counted as checked. */
-static const char *events_fault(struct bh_trace_writer *writer)
-{
-	for (; writer->checked_count < writer->event_count; writer->checked_count++) {
-		const struct bh_event *event = &writer->events[writer->checked_count];
-
-		if (event->event != writer->first_event + writer->checked_count)
-			return "the numbers of the events have a gap";
-		const char *fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
-		if (fault)
-			return fault;
-		writer->vtime_ns = event->vtime_ns;
-	}
-	return NULL;
-}
-
 static struct bh_error *events_check(struct bh_trace_writer *writer)
 {
 	if (writer->no_memory)
 		return out_of_memory();
-	const char *fault = events_fault(writer);
-	if (!fault)
+	if (!writer->fault)
 		return NULL;
 	return bh_error_new(BH_ERR_INTERNAL, "%s: cannot write event %llu to the trace: %s",
-			    writer->path,
-			    (unsigned long long)writer->events[writer->checked_count].event, fault);
+			    writer->path, (unsigned long long)writer->next_event, writer->fault);
 }
 
 static struct bh_error *full_chunks_write(struct bh_trace_writer *writer)
 {
 	BH_TRY(events_check(writer));
 	BH_TRY(inputs_write(writer));
-	while (writer->event_count >= CHUNK_EVENTS)
-		BH_TRY(events_write(writer, CHUNK_EVENTS, 0));
+	while (writer->full_first) {
+		struct bh_event_columns *columns = writer->full_first;
+
+		BH_TRY(events_write(writer, columns, 0));
+		writer->full_first = columns->next;
+		if (!writer->full_first)
+			writer->full_end = &writer->full_first;
+		free(writer->spare);
+		writer->spare = columns;
+	}
 	return NULL;
 }
 
@@ -236,12 +218,13 @@ struct bh_error *bh_trace_writer_flush_inputs(struct bh_trace_writer *writer)
 
 int bh_trace_writer_is_full(const struct bh_trace_writer *writer)
 {
-	return writer->event_count >= CHUNK_EVENTS || writer->no_memory;
+	return writer->full_first || writer->fault || writer->no_memory;
 }
 
 int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer)
 {
-	if (!writer->is_regular || writer->event_count == writer->partial_count)
+	if (!writer->is_regular || writer->full_first ||
+	    writer->columns->count == writer->partial_count)
 		return 0;
 	writer->is_busy++;
 	writer->kept = (struct kept){
@@ -271,7 +254,7 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 	if (!error)
 		error = inputs_write(writer);
 	if (!error)
-		error = events_write(writer, writer->event_count, 1);
+		error = events_write(writer, writer->columns, 1);
 	writer->has_partial = 1;
 	writer->size = kept->size;
 	writer->input_count = kept->input_count;
@@ -283,31 +266,45 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 	return error;
 }
 
+/* Puts the columns aside for the next flush. Full ones pile up only if a single event of the
+ * simulator contains many: then memory is allocated. */
+static void columns_turn(struct bh_trace_writer *writer)
+{
+	struct bh_event_columns *columns =
+		writer->spare ? writer->spare : bh_event_columns_create();
+
+	if (!columns) {
+		writer->no_memory = 1;
+		return;
+	}
+	writer->spare = NULL;
+	bh_event_columns_clear(columns);
+	*writer->full_end = writer->columns;
+	writer->full_end = &writer->columns->next;
+	writer->columns = columns;
+	writer->partial_count = 0;
+}
+
 void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event)
 {
-	if (writer->event_count == writer->event_room) {
-		/* The room is several times what is written out between events: rarely taken. */
-		size_t room = writer->event_room * 2;
-		struct bh_event *events = realloc(writer->events, room * sizeof(*writer->events));
-		if (!events) {
-			writer->no_memory = 1;
-			return;
-		}
-		writer->events = events;
-		writer->event_room = room;
+	/* What a reader would refuse must not get into the file. */
+	const char *fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
+
+	if (event->event != writer->next_event)
+		fault = "the numbers of the events have a gap";
+	if (writer->fault || writer->no_memory)
+		return;
+	if (fault) {
+		writer->fault = fault;
+		return;
 	}
-	writer->events[writer->event_count] = *event;
-	/* Checked at once, while it is in the processor's cache: events_fault() finds the rest. */
-	if (writer->checked_count == writer->event_count &&
-	    event->event == writer->first_event + writer->event_count &&
-	    !bh_event_check(event, writer->vtime_ns, writer->node_count)) {
-		writer->checked_count++;
-		writer->vtime_ns = event->vtime_ns;
-	}
-	writer->event_count++;
-	/* The next slot was last touched a chunk ago: have it here when the next event comes. */
-	__builtin_prefetch(&writer->events[writer->event_count], 1);
-	__builtin_prefetch((const char *)&writer->events[writer->event_count] + 64, 1);
+	writer->is_busy++;
+	bh_event_columns_append(writer->columns, &writer->window, event);
+	writer->vtime_ns = event->vtime_ns;
+	writer->next_event++;
+	if (writer->columns->count == BH_EVENT_COLUMNS_ROOM)
+		columns_turn(writer);
+	writer->is_busy--;
 }
 
 static void input_encode(struct bh_buffer *to, const struct bh_trace_input *input)
@@ -365,9 +362,9 @@ struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const ch
 
 	writer->is_busy++; /* for good: nothing is left to save */
 	BH_TRY(full_chunks_write(writer));
-	if (writer->event_count)
-		BH_TRY(events_write(writer, writer->event_count, 0));
-	bh_buffer_varint(&end, writer->first_event - 1);
+	if (writer->columns->count)
+		BH_TRY(events_write(writer, writer->columns, 0));
+	bh_buffer_varint(&end, writer->next_event - 1);
 	bh_buffer_u64(&end, digest);
 	for (size_t i = 0; i < writer->node_count; i++)
 		bh_buffer_u64(&end, node_digests[i]);
@@ -413,26 +410,17 @@ static void raw_inputs_write(struct bh_trace_writer *writer, const struct bh_buf
 		raw_chunk_write(writer, header);
 }
 
-static void raw_events_write(struct bh_trace_writer *writer)
+static void raw_events_write(struct bh_trace_writer *writer, const struct bh_event_columns *columns)
 {
-	events_fault(writer);
-	for (size_t done = 0; done < writer->checked_count;) {
-		size_t count = writer->checked_count - done;
-		struct bh_chunk_header header = {
-			.kind = BH_CHUNK_EVENTS,
-			.sections = BH_TRACE_EVENT_COLUMNS,
-			.first = writer->first_event + done,
-		};
+	struct bh_chunk_header header = {
+		.kind = BH_CHUNK_EVENTS,
+		.sections = BH_TRACE_EVENT_COLUMNS,
+		.count = columns->count,
+		.first = columns->first,
+	};
 
-		if (count > CHUNK_EVENTS)
-			count = CHUNK_EVENTS;
-		header.count = (uint32_t)count;
-		if (bh_events_encode(&writer->columns, writer->events + done, count,
-				     &writer->payload, NULL))
-			return;
+	if (columns->count && !bh_event_columns_pack(columns, &writer->payload, NULL))
 		raw_chunk_write(writer, header);
-		done += count;
-	}
 }
 
 int bh_trace_last_words_input(struct bh_trace_writer *writer, const struct bh_trace_input *input)
@@ -458,8 +446,6 @@ void bh_trace_last_words(struct bh_trace_writer *writer)
 		return;
 	writer->payload.is_fixed = 1;
 	writer->chunk.is_fixed = 1;
-	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++)
-		writer->columns.column[i].is_fixed = 1;
 	if (writer->has_partial) {
 		bh_raw_call(SYS_ftruncate, writer->fd, (long)writer->size, 0);
 		bh_raw_call(SYS_lseek, writer->fd, (long)writer->size, SEEK_SET);
@@ -468,19 +454,19 @@ void bh_trace_last_words(struct bh_trace_writer *writer)
 	raw_inputs_write(writer, &writer->inputs, writer->input_count, writer->inputs_written);
 	raw_inputs_write(writer, &writer->last_inputs, writer->last_input_count,
 			 writer->inputs_written + writer->input_count);
-	raw_events_write(writer);
+	for (const struct bh_event_columns *full = writer->full_first; full; full = full->next)
+		raw_events_write(writer, full);
+	raw_events_write(writer, writer->columns);
 }
 
 /* What last words write into must be there when they are said. */
 static int last_words_prepare(struct bh_trace_writer *writer)
 {
-	const size_t room = CHUNK_EVENTS * BH_VARINT_MAX_BYTES;
-	int has_room = bh_buffer_reserve(&writer->payload, room * BH_TRACE_EVENT_COLUMNS) &&
-		       bh_buffer_reserve(&writer->chunk, room * BH_TRACE_EVENT_COLUMNS) &&
+	const size_t room = BH_EVENT_COLUMNS_ROOM * BH_VARINT_MAX_BYTES * BH_TRACE_EVENT_COLUMNS;
+	int has_room = bh_buffer_reserve(&writer->payload, room) &&
+		       bh_buffer_reserve(&writer->chunk, room) &&
 		       bh_buffer_reserve(&writer->last_inputs, LAST_INPUTS_ROOM);
 
-	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS && has_room; i++)
-		has_room = bh_buffer_reserve(&writer->columns.column[i], room) != NULL;
 	writer->last_inputs.is_fixed = 1;
 	return has_room;
 }
@@ -550,14 +536,16 @@ struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_
 	if (!writer)
 		return out_of_memory();
 	writer->fd = -1;
-	writer->first_event = 1;
+	writer->next_event = 1;
 	writer->node_count = start->node_count;
-	writer->event_room = 4 * CHUNK_EVENTS;
+	writer->full_end = &writer->full_first;
 	writer->path = strdup(path);
-	writer->events = malloc(writer->event_room * sizeof(*writer->events));
+	writer->columns = bh_event_columns_create();
+	writer->spare = bh_event_columns_create();
 	writer->packer = bh_packer_create();
 	struct bh_error *error = NULL;
-	if (!writer->path || !writer->events || !writer->packer || !last_words_prepare(writer))
+	if (!writer->path || !writer->columns || !writer->spare || !writer->packer ||
+	    !last_words_prepare(writer))
 		error = out_of_memory();
 	if (!error)
 		error = file_create(writer);
@@ -577,14 +565,20 @@ void bh_trace_writer_destroy(struct bh_trace_writer *writer)
 		return;
 	if (writer->fd >= 0)
 		close(writer->fd);
+	while (writer->full_first) {
+		struct bh_event_columns *next = writer->full_first->next;
+
+		free(writer->full_first);
+		writer->full_first = next;
+	}
 	bh_packer_destroy(writer->packer);
-	bh_event_columns_free(&writer->columns);
+	free(writer->columns);
+	free(writer->spare);
 	bh_buffer_free(&writer->inputs);
 	bh_buffer_free(&writer->kept.inputs);
 	bh_buffer_free(&writer->last_inputs);
 	bh_buffer_free(&writer->payload);
 	bh_buffer_free(&writer->chunk);
-	free(writer->events);
 	free(writer->path);
 	free(writer);
 }

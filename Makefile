@@ -82,10 +82,10 @@ unit: $(UNIT_TESTS)
 unit-%: $(BUILD)/unit/test_%
 	$<
 
-$(BUILD)/programs/%: tests/programs/%.c
+$(BUILD)/programs/%: tests/programs/%.c tests/programs/check.h
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	$(Q)$(CC) -O2 -g -Wall -Wextra -o $@ $<
+	$(Q)$(CC) -I. -O2 -g -Wall -Wextra -o $@ $<
 
 deps: ## installs the Debian packages that are missing
 	@scripts/install-deps

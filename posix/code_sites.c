@@ -268,11 +268,17 @@ static void write_jump(uint8_t *mov, const uint8_t *stub)
 /* Room for so many stubs within a jump's reach of address, writable; 0 when there is none. */
 static uint64_t take_stubs(struct bh_mm *mm, uint64_t address, size_t count)
 {
-	int fixed = address < BH_FIXED_END;
-	uint64_t *next = fixed ? &mm->fixed_stubs : &mm->stubs;
-	uint64_t length = bh_page_up(count * STUB_SIZE), start = *next, limit;
+	uint64_t *next = &mm->stubs, limit = bh_mm_base(mm) + BH_ARENA_PROGRAM;
+	uint64_t length = bh_page_up(count * STUB_SIZE), start;
 
-	limit = fixed ? BH_FIXED_STUBS_END : bh_mm_base(mm) + BH_ARENA_PROGRAM;
+	if (address < BH_FIXED_END) {
+		next = &mm->fixed_stubs;
+		limit = BH_FIXED_STUBS_END;
+	} else if (address - bh_mm_base(mm) >= BH_ARENA_HIGH_TEXT) {
+		next = &mm->high_stubs;
+		limit = bh_mm_base(mm) + BH_ARENA_STACK;
+	}
+	start = *next;
 	if (start + length > limit || !bh_regions_is_free(mm, start, start + length) ||
 	    bh_mm_map_anonymous(mm, start, length, PROT_READ | PROT_WRITE))
 		return 0;

@@ -7,11 +7,13 @@
  *   traps.c      signal handlers: which trap is whose
  *   syscalls.c   which system call is whose
  *   memory.c     mmap and its kin; regions.c: the list of what is mapped
+ *   shared.c     memory that processes share
  *   residence.c  who of several processes with the same addresses has them now
  *   exec.c       loading a program; elf.c reads its headers
  *   cpu_model.c  the processor that programs see
  *   code_sites.c what is changed in a program's text when it is mapped
  *   tasks.c      tasks: made, copied, released
+ *   crash.c      the report of a program that ends by a fault
  *   files.c      the node's view of files
  *   images.c     the list of programs and libraries for a debugger
  *   node.c       the life of nodes, and the table of operations for the image
@@ -56,27 +58,33 @@ _Static_assert(sizeof(struct pt_regs) == BH_USER_REGS_WORDS * 8, "x86-64's layou
 /* --- memory of a process --- */
 
 /* Offsets in an arena. */
-#define BH_ARENA_STUBS	   0x00010000ull /* code of ours for the program: code_sites.c */
-#define BH_ARENA_PROGRAM   0x00400000ull /* a position-independent program */
-#define BH_ARENA_MAP_TOP   0x2f700000ull /* mmap() goes down from here */
-#define BH_ARENA_STACK	   0x2f7f0000ull /* lowest address of the main stack */
-#define BH_ARENA_STACK_TOP 0x2fff0000ull
-#define BH_ARENA_ASIDE	   0x30000000ull /* where a fixed program is put while another runs */
+#define BH_ARENA_STUBS	    0x00010000ull /* code of ours for the program: code_sites.c */
+#define BH_ARENA_PROGRAM    0x00400000ull /* a position-independent program */
+#define BH_ARENA_MAP_TOP    0xbf000000ull /* mmap() goes down from here */
+#define BH_ARENA_HIGH_STUBS 0xbf000000ull /* for text from BH_ARENA_HIGH_TEXT on */
+#define BH_ARENA_HIGH_TEXT  0x60000000ull
+#define BH_ARENA_STACK	    0xbf7f0000ull /* lowest address of the main stack */
+#define BH_ARENA_STACK_TOP  0xbfff0000ull
+#define BH_ARENA_ASIDE	    0xc0000000ull /* where a fixed program is put while another runs */
 
 /* A range with one protection and one source. */
 struct bh_region {
 	uint64_t start, end;	     /* as the program sees them */
 	int prot;		     /* PROT_* */
 	const struct bh_input *file; /* NULL: anonymous or copied */
+	struct bh_shared *shared;    /* not NULL: at the same place for all processes */
 	uint64_t offset;	     /* of start in the file */
 };
 
 #define BH_NO_SLOT (~0u)
+/* Arenas are given to nodes by fours: a node with few processes takes few addresses. */
+#define BH_ARENAS_AT_ONCE 4u
+#define BH_PROCESSES_MAX  1024u /* of a node: arenas, of which a forked child needs two */
 
 /* The same for fixed programs, which seldom begin below. */
 #define BH_FIXED_STUBS_END 0x00400000ull
 /* A page at the same address in every run: its first word is the address of bh_user_call. */
-#define BH_GATE_ADDRESS 0x1fff0000ull
+#define BH_GATE_ADDRESS 0x3fff0000ull
 
 struct bh_mm {
 	unsigned int references;
@@ -87,11 +95,11 @@ struct bh_mm {
 	struct bh_region *regions; /* sorted, disjoint */
 	size_t region_count, region_capacity;
 	uint64_t brk_start, brk;
-	uint64_t interpreter_bias;   /* 0: none */
-	uint64_t stubs, fixed_stubs; /* where the next stubs go */
+	uint64_t interpreter_bias;		 /* 0: none */
+	uint64_t stubs, high_stubs, fixed_stubs; /* where the next stubs go */
 };
 
-uint64_t bh_arena_address(uint32_t node_id, unsigned int slot);
+uint64_t bh_arena_address(const struct bh_posix_node *node, unsigned int slot);
 
 /* regions.c */
 /* First region that ends above address, or region_count. */
@@ -99,12 +107,21 @@ size_t bh_regions_find(const struct bh_mm *mm, uint64_t address);
 const struct bh_region *bh_regions_at(const struct bh_mm *mm, uint64_t address);
 int bh_regions_is_free(const struct bh_mm *mm, uint64_t start, uint64_t end);
 int bh_regions_is_covered(const struct bh_mm *mm, uint64_t start, uint64_t end);
-/* The list only; 0 or -ENOMEM. remove: cuts what is in the range out. */
+/* The list only; 0 or -ENOMEM. remove: cuts what is in the range out. Each region has a reference
+ * to its shared memory. */
 int bh_regions_insert(struct bh_mm *mm, const struct bh_region *region);
 int bh_regions_remove(struct bh_mm *mm, uint64_t start, uint64_t end);
 int bh_regions_protect(struct bh_mm *mm, uint64_t start, uint64_t end, int prot);
 /* Highest free range of length bytes in [low, high): its start, or 0. */
 uint64_t bh_regions_gap(const struct bh_mm *mm, uint64_t length, uint64_t low, uint64_t high);
+void bh_regions_destroy(struct bh_mm *mm);
+
+/* shared.c: an address, or -errno. */
+long bh_shared_map_anonymous(struct bh_mm *mm, uint64_t length, int prot);
+long bh_shared_map_file(struct bh_mm *mm, int fd, uint64_t length, uint64_t offset, int prot);
+/* References; both take NULL. The memory goes with the last. */
+void bh_shared_keep(struct bh_shared *shared);
+void bh_shared_release(struct bh_shared *shared);
 
 /* memory.c: -errno on failure. Ranges are whole pages in the program's reach. */
 int bh_mm_create(struct bh_posix_node *node, struct bh_mm **mm_ret);
@@ -128,6 +145,8 @@ long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_brk(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_mremap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_madvise(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_shmat(struct bh_task *task, const struct pt_regs *regs); /* shared.c */
+long bh_memory_shmdt(struct bh_task *task, const struct pt_regs *regs);
 
 /* residence.c */
 /* Where the bytes at address lie now. */
@@ -230,6 +249,9 @@ struct bh_elf {
 /* 0 or -ENOEXEC; *why_ret is then a short reason. Safe on any bytes. */
 int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const char **why_ret);
 
+/* crash.c */
+BH_OP void bh_crash_op(void *user_host, void *task, int signal, int code, unsigned long address);
+
 /* --- nodes --- */
 
 /* A file that the node shows in place of the host's. */
@@ -255,8 +277,13 @@ struct bh_posix_node {
 	struct bh_override *overrides;
 	struct bh_buffer *buffers; /* of the exec that is going on */
 	struct bh_task *tasks;
-	unsigned int slot_users[BH_ARENA_PER_NODE];
-	struct bh_mm *resident[BH_ARENA_PER_NODE]; /* whose memory lies in the arena */
+	int is_ending; /* its kernel must not run again */
+	struct bh_arena {
+		unsigned int users;
+		struct bh_mm *resident; /* whose memory lies in it */
+	} * arenas;
+	unsigned int arena_count;
+	uint64_t arena_blocks[BH_PROCESSES_MAX / BH_ARENAS_AT_ONCE]; /* addresses */
 	struct bh_posix_node *next;
 };
 
@@ -264,6 +291,8 @@ struct bh_posix {
 	struct bh_inputs *inputs;
 	struct bh_posix_node *nodes;
 	struct bh_mm *fixed_resident; /* whose memory lies at the fixed addresses */
+	uint64_t next_arenas;	      /* the lowest address that no node has */
+	struct bh_shared *shared;     /* anonymous, by address */
 	struct bh_code_sites *code_sites;
 };
 

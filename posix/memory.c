@@ -16,25 +16,50 @@
 #endif
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
 
-uint64_t bh_arena_address(uint32_t node_id, unsigned int slot)
+uint64_t bh_arena_address(const struct bh_posix_node *node, unsigned int slot)
 {
-	return BH_ARENA_BASE + ((uint64_t)node_id * BH_ARENA_PER_NODE + slot) * BH_ARENA_SIZE;
+	return node->arena_blocks[slot / BH_ARENAS_AT_ONCE] +
+	       slot % BH_ARENAS_AT_ONCE * BH_ARENA_SIZE;
 }
 
 uint64_t bh_mm_base(const struct bh_mm *mm)
 {
-	return bh_arena_address(mm->node->id, mm->window);
+	return bh_arena_address(mm->node, mm->window);
+}
+
+/* Only by what programs did, on all nodes, in the run's own order: the same in every run. */
+static int add_arenas(struct bh_posix_node *node)
+{
+	unsigned int count = node->arena_count + BH_ARENAS_AT_ONCE;
+	struct bh_posix *posix = node->posix;
+	struct bh_arena *arenas;
+
+	if (count > BH_PROCESSES_MAX ||
+	    BH_ARENA_END - posix->next_arenas < BH_ARENAS_AT_ONCE * BH_ARENA_SIZE)
+		return -EAGAIN;
+	arenas = realloc(node->arenas, count * sizeof(*arenas));
+	if (!arenas)
+		return -ENOMEM;
+	memset(arenas + node->arena_count, 0, BH_ARENAS_AT_ONCE * sizeof(*arenas));
+	node->arenas = arenas;
+	node->arena_blocks[node->arena_count / BH_ARENAS_AT_ONCE] = posix->next_arenas;
+	node->arena_count = count;
+	posix->next_arenas += BH_ARENAS_AT_ONCE * BH_ARENA_SIZE;
+	return 0;
 }
 
 unsigned int bh_mm_slot_take(struct bh_posix_node *node)
 {
-	for (unsigned int slot = 0; slot < BH_ARENA_PER_NODE; slot++)
-		if (!node->slot_users[slot]) {
-			node->slot_users[slot] = 1;
-			return slot;
-		}
-	bh_posix_node_log(node, "more than %d processes at a time", BH_ARENA_PER_NODE);
-	return BH_NO_SLOT;
+	unsigned int slot = 0;
+
+	while (slot < node->arena_count && node->arenas[slot].users)
+		slot++;
+	if (slot == node->arena_count && add_arenas(node)) {
+		bh_posix_node_log(node, "no addresses for one more process: there are %u", slot);
+		return BH_NO_SLOT;
+	}
+	node->arenas[slot].users = 1;
+	return slot;
 }
 
 int bh_mm_create(struct bh_posix_node *node, struct bh_mm **mm_ret)
@@ -46,7 +71,7 @@ int bh_mm_create(struct bh_posix_node *node, struct bh_mm **mm_ret)
 		return -EAGAIN;
 	mm = calloc(1, sizeof(*mm));
 	if (!mm) {
-		node->slot_users[slot]--;
+		node->arenas[slot].users--;
 		return -ENOMEM;
 	}
 	mm->references = 1;
@@ -54,6 +79,7 @@ int bh_mm_create(struct bh_posix_node *node, struct bh_mm **mm_ret)
 	mm->window = slot;
 	mm->aside = BH_NO_SLOT;
 	mm->stubs = bh_mm_base(mm) + BH_ARENA_STUBS;
+	mm->high_stubs = bh_mm_base(mm) + BH_ARENA_HIGH_STUBS;
 	mm->fixed_stubs = BH_FIXED_BASE;
 	*mm_ret = mm;
 	return 0;
@@ -66,13 +92,15 @@ void bh_mm_release(struct bh_mm *mm)
 	for (size_t i = 0; i < mm->region_count; i++) {
 		const struct bh_region *region = &mm->regions[i];
 
-		munmap((void *)bh_residence_place(mm, region->start), region->end - region->start);
+		if (!region->shared)
+			munmap((void *)bh_residence_place(mm, region->start),
+			       region->end - region->start);
 	}
 	bh_residence_leave(mm);
-	mm->node->slot_users[mm->window]--;
+	mm->node->arenas[mm->window].users--;
 	if (mm->aside != BH_NO_SLOT)
-		mm->node->slot_users[mm->aside]--;
-	free(mm->regions);
+		mm->node->arenas[mm->aside].users--;
+	bh_regions_destroy(mm);
 	free(mm);
 }
 
@@ -208,77 +236,141 @@ static int choose_place(struct bh_mm *mm, uint64_t hint, uint64_t length, int fl
 	return 0;
 }
 
-/* Mapped files that are no host files are copies, so nothing written is seen by others. */
-static int map_descriptor(struct bh_task *task, uint64_t start, uint64_t length, int prot,
-			  int flags, int fd, uint64_t offset)
-{
-	const struct bh_user_image_ops *image = bh_posix_node_image(task->node);
-	int is_shared = (flags & MAP_TYPE) != MAP_PRIVATE, ret;
-	struct bh_user_fd stat;
-	struct bh_elf elf;
-	const char *why;
-	long done;
+struct mapping {
+	uint64_t hint, length, offset;
+	int prot, flags, fd;
+};
 
-	ret = image->fd_stat(fd, &stat);
+static int is_shared(const struct mapping *mapping)
+{
+	return (mapping->flags & MAP_TYPE) != MAP_PRIVATE;
+}
+
+static long map_anonymous(struct bh_task *task, const struct mapping *mapping)
+{
+	uint64_t start;
+	int ret;
+
+	if (is_shared(mapping) && !(mapping->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		return bh_shared_map_anonymous(task->mm, mapping->length, mapping->prot);
+	if (is_shared(mapping)) {
+		bh_posix_node_log(task->node, "mmap of shared memory at an address of the "
+					      "program's choice refused: ENOMEM");
+		return -ENOMEM;
+	}
+	ret = choose_place(task->mm, mapping->hint, mapping->length, mapping->flags, &start);
+	if (!ret)
+		ret = bh_mm_map_anonymous(task->mm, start, mapping->length, mapping->prot);
+	return ret ? ret : (long)start;
+}
+
+static long map_host_file(struct bh_task *task, const struct mapping *mapping,
+			  const struct bh_user_fd *stat)
+{
+	const struct bh_input *file = stat->handle;
+	struct bh_elf elf;
+	uint64_t start;
+	const char *why;
+	int ret;
+
+	ret = choose_place(task->mm, mapping->hint, mapping->length, mapping->flags, &start);
+	if (!ret)
+		ret = bh_mm_map_file(task->mm, start, mapping->length, mapping->prot, file,
+				     mapping->offset);
+	/* The dynamic linker maps a library's whole extent first, at offset 0. */
+	if (!ret && !mapping->offset && mapping->flags & MAP_DENYWRITE &&
+	    !(mapping->flags & MAP_FIXED) && !bh_elf_parse(file->data, file->size, &elf, &why))
+		bh_images_add(task->node, bh_posix_node_image(task->node)->pid(), &elf,
+			      start - elf.low, stat->path);
+	return ret ? ret : (long)start;
+}
+
+/* What is written to the file later isn't seen. */
+static long map_snapshot(struct bh_task *task, const struct mapping *mapping)
+{
+	uint64_t start, length = mapping->length;
+	long done;
+	int ret;
+
+	ret = choose_place(task->mm, mapping->hint, length, mapping->flags, &start);
+	if (!ret)
+		ret = bh_mm_map_anonymous(task->mm, start, length, PROT_READ | PROT_WRITE);
 	if (ret)
 		return ret;
-	if (!stat.is_readable)
+	done = bh_posix_node_image(task->node)
+		       ->fd_read(mapping->fd, (void *)start, length, mapping->offset);
+	if (done < 0)
+		return done;
+	if (mprotect((void *)start, length, mapping->prot))
+		return -errno;
+	ret = bh_regions_protect(task->mm, start, start + length, mapping->prot);
+	return ret ? ret : (long)start;
+}
+
+static long map_descriptor(struct bh_task *task, const struct mapping *mapping)
+{
+	int is_writing = is_shared(mapping) && mapping->prot & PROT_WRITE, ret;
+	struct bh_user_fd stat;
+	long address = -ENODEV;
+
+	if (is_shared(mapping) && !(mapping->flags & MAP_FIXED))
+		address = bh_posix_node_image(task->node)
+				  ->fd_map(mapping->fd, mapping->length, mapping->offset);
+	if (address != -ENODEV)
+		return address;
+	ret = bh_posix_node_image(task->node)->fd_stat(mapping->fd, &stat);
+	if (ret)
+		return ret;
+	if (!stat.is_readable || (is_writing && !stat.is_writable))
 		return -EACCES;
-	if (!stat.is_regular || (is_shared && prot & PROT_WRITE)) {
+	if (is_shared(mapping) && stat.is_regular && !stat.handle &&
+	    !(mapping->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		address = bh_shared_map_file(task->mm, mapping->fd, mapping->length,
+					     mapping->offset, mapping->prot);
+	if (address != -ENODEV)
+		return address;
+	if (!stat.is_regular || is_writing) {
 		bh_posix_node_log(task->node, "mmap of %s%s refused: ENODEV", stat.path,
 				  stat.is_regular ? " for shared writing" : "");
 		return -ENODEV;
 	}
-	if (stat.handle) {
-		const struct bh_input *file = stat.handle;
-
-		ret = bh_mm_map_file(task->mm, start, length, prot, file, offset);
-		/* The dynamic linker maps a library's whole extent first, at offset 0. */
-		if (!ret && !offset && flags & MAP_DENYWRITE && !(flags & MAP_FIXED) &&
-		    !bh_elf_parse(file->data, file->size, &elf, &why))
-			bh_images_add(task->node, image->pid(), &elf, start - elf.low, stat.path);
-		return ret;
-	}
-	ret = bh_mm_map_anonymous(task->mm, start, length, PROT_READ | PROT_WRITE);
-	if (ret)
-		return ret;
-	done = image->fd_read(fd, (void *)start, length, offset);
-	if (done < 0)
-		return (int)done;
-	if (mprotect((void *)start, length, prot))
-		return -errno;
-	return bh_regions_protect(task->mm, start, start + length, prot);
+	return stat.handle ? map_host_file(task, mapping, &stat) : map_snapshot(task, mapping);
 }
 
 long bh_memory_mmap(struct bh_task *task, const struct pt_regs *regs)
 {
-	uint64_t length = bh_page_up(regs->si), start, offset = regs->r9;
-	int prot = (int)regs->dx & PROT_ALL, flags = (int)regs->r10, fd = (int)regs->r8;
-	int type = flags & MAP_TYPE, ret;
+	const struct mapping mapping = {
+		.hint = regs->di,
+		.length = bh_page_up(regs->si),
+		.offset = regs->r9,
+		.prot = (int)regs->dx & PROT_ALL,
+		.flags = (int)regs->r10,
+		.fd = (int)regs->r8,
+	};
+	int type = mapping.flags & MAP_TYPE;
 
-	if (!regs->si || offset & (BH_PAGE_SIZE - 1) ||
+	if (!regs->si || mapping.offset & (BH_PAGE_SIZE - 1) ||
 	    (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
 		return -EINVAL;
-	if (!length || length > BH_ARENA_SIZE)
+	if (!mapping.length || mapping.length > BH_ARENA_SIZE)
 		return -ENOMEM;
-	if (flags & MAP_32BIT) {
+	if (mapping.flags & MAP_32BIT) {
 		bh_posix_node_log(task->node, "mmap with MAP_32BIT refused: ENOMEM");
 		return -ENOMEM;
 	}
-	if (!(flags & (MAP_ANONYMOUS | MAP_FIXED)) && type != MAP_PRIVATE) {
-		long place = bh_posix_node_image(task->node)->fd_map(fd, length, offset);
+	return mapping.flags & MAP_ANONYMOUS ? map_anonymous(task, &mapping)
+					     : map_descriptor(task, &mapping);
+}
 
-		if (place != -ENODEV)
-			return place;
-	}
-	ret = choose_place(task->mm, regs->di, length, flags, &start);
-	if (ret)
-		return ret;
-	if (flags & MAP_ANONYMOUS)
-		ret = bh_mm_map_anonymous(task->mm, start, length, prot);
-	else
-		ret = map_descriptor(task, start, length, prot, flags, fd, offset);
-	return ret ? ret : (long)start;
+/* Is all of it memory that the process shares with others? Nothing is done to it then: protection,
+ * contents and place are everybody's. */
+static int is_shared_range(const struct bh_mm *mm, uint64_t start, uint64_t length)
+{
+	const struct bh_region *region = bh_regions_at(mm, start);
+
+	return region && region->shared && start + length >= start &&
+	       bh_regions_is_covered(mm, start, start + length) &&
+	       bh_regions_at(mm, start + length - 1)->shared;
 }
 
 /* 0 if [start, start + length) is a range of pages that the program may ask about. */
@@ -292,12 +384,13 @@ static int check_range(const struct bh_mm *mm, uint64_t start, uint64_t length)
 long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs)
 {
 	uint64_t start = regs->di, length = bh_page_up(regs->si);
-	int ret = check_range(task->mm, start, length);
 
+	if (!(start & (BH_PAGE_SIZE - 1)) && length && is_shared_range(task->mm, start, length))
+		return bh_regions_remove(task->mm, start, start + length);
 	/* Memory of the node's kernel that fd_map() gave: it goes when its file is closed. */
 	if (start >= BH_NODES_BASE && start < BH_ARENA_BASE)
 		return 0;
-	if (ret)
+	if (check_range(task->mm, start, length))
 		return -EINVAL;
 	bh_images_remove(task->node, bh_posix_node_image(task->node)->pid(), start, start + length);
 	return bh_mm_unmap(task->mm, start, start + length);
@@ -326,6 +419,8 @@ long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs)
 	if (start & (BH_PAGE_SIZE - 1))
 		return -EINVAL;
 	if (!length)
+		return 0;
+	if (is_shared_range(task->mm, start, length))
 		return 0;
 	if (check_range(task->mm, start, length) || !bh_regions_is_covered(task->mm, start, end))
 		return -ENOMEM;
@@ -388,6 +483,10 @@ long bh_memory_mremap(struct bh_task *task, const struct pt_regs *regs)
 		return -EINVAL;
 	if (!region || region->end < old + old_length)
 		return -EFAULT;
+	if (region->shared) {
+		bh_posix_node_log(task->node, "mremap of shared memory refused: ENOMEM");
+		return -ENOMEM;
+	}
 	if (flags & MREMAP_FIXED) {
 		if (to & (BH_PAGE_SIZE - 1) || (to < old + old_length && old < to + new_length))
 			return -EINVAL;
@@ -425,7 +524,7 @@ long bh_memory_madvise(struct bh_task *task, const struct pt_regs *regs)
 
 	if (start & (BH_PAGE_SIZE - 1))
 		return -EINVAL;
-	if (!length)
+	if (!length || is_shared_range(task->mm, start, length))
 		return 0;
 	if (check_range(task->mm, start, length) ||
 	    !bh_regions_is_covered(task->mm, start, start + length))

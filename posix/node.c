@@ -45,6 +45,7 @@ static const struct bh_user_ops user_ops = {
 	.file_number = bh_files_op_number,
 	.output = op_output,
 	.process_exit = op_process_exit,
+	.crash = bh_crash_op,
 };
 
 struct bh_error *bh_posix_create(struct bh_inputs *inputs, struct bh_posix **posix_ret)
@@ -54,6 +55,7 @@ struct bh_error *bh_posix_create(struct bh_inputs *inputs, struct bh_posix **pos
 	if (!posix)
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs of a run");
 	posix->inputs = inputs;
+	posix->next_arenas = BH_ARENA_BASE;
 	bh_traps_set_posix(posix);
 	*posix_ret = posix;
 	return NULL;
@@ -78,13 +80,6 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 	struct bh_posix_node *node;
 	struct bh_error *error;
 
-	if (bh_arena_address(node_id, 0) >= BH_ARENA_END)
-		return bh_error_new(BH_ERR_INPUT,
-				    "node %u: there are no addresses for the programs of so many "
-				    "nodes, at most %llu can be given any",
-				    node_id,
-				    (BH_ARENA_END - BH_ARENA_BASE) / BH_ARENA_SIZE /
-					    BH_ARENA_PER_NODE);
 	node = calloc(1, sizeof(*node));
 	if (!node)
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs of node %u", node_id);
@@ -114,6 +109,7 @@ void bh_posix_node_destroy(struct bh_posix_node *node)
 
 	if (!node)
 		return;
+	node->is_ending = 1;
 	while (node->tasks)
 		bh_task_op_release(node, node->tasks);
 	while (node->buffers) {
@@ -127,6 +123,7 @@ void bh_posix_node_destroy(struct bh_posix_node *node)
 		;
 	*link = node->next;
 	free(node->hostname);
+	free(node->arenas);
 	free(node);
 }
 

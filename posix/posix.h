@@ -50,6 +50,9 @@ struct bh_posix_callbacks {
 	void (*exec)(void *arg, int pid, const char *path, const char *argv, size_t argv_size);
 	/* The process (all its threads) ended; wait_status is what wait() gives its parent. */
 	void (*exit)(void *arg, int pid, int wait_status);
+	/* pid is about to end by a signal that tells of a fault of its own (SIGSEGV, SIGABRT, ...).
+	 * text says where, in lines without a newline at the end. */
+	void (*crash)(void *arg, int pid, int signal, const char *text);
 	/* One line without newline for the log of pid: refused system calls and the like. */
 	void (*log)(void *arg, int pid, const char *text);
 };
@@ -86,18 +89,21 @@ const char *bh_posix_own_folder(const char *path);
 
 /* Up to the arenas lies the memory of the nodes' kernels (kernel-lib/node.h). */
 #define BH_NODES_BASE 0x10000000000ull
-/* Every process has an arena of 1 GiB; those of a node lie together. */
-#define BH_ARENA_BASE	  0x100000000000ull /* 16 TiB */
-#define BH_ARENA_SIZE	  0x40000000ull
-#define BH_ARENA_PER_NODE 64
-#define BH_ARENA_END	  0x7f0000000000ull /* no arena lies above */
+/* Every process has an arena of 4 GiB; nodes get them in the order in which they need them. */
+#define BH_ARENA_BASE 0x100000000000ull /* 16 TiB */
+#define BH_ARENA_SIZE 0x100000000ull
+#define BH_ARENA_END  0x555000000000ull /* below the heap of the simulator itself */
+/* What processes share lies here: see posix/shared.c. */
+#define BH_SHARED_START 0x600000000000ull
+#define BH_SHARED_LIMIT 0x680000000000ull
 /* Programs that aren't position-independent run here, one at a time; the others' are put aside. */
 #define BH_FIXED_BASE 0x10000ull
-#define BH_FIXED_END  0x10000000ull
+#define BH_FIXED_END  0x3fff0000ull
 
 static inline int bh_posix_is_program_address(uint64_t address)
 {
 	return (address >= BH_ARENA_BASE && address < BH_ARENA_END) ||
+	       (address >= BH_SHARED_START && address < BH_SHARED_LIMIT) ||
 	       (address >= BH_FIXED_BASE && address < BH_FIXED_END);
 }
 

@@ -65,6 +65,7 @@ static int make_room(struct bh_mm *mm, size_t more)
 
 static void insert_at(struct bh_mm *mm, size_t index, const struct bh_region *region)
 {
+	bh_shared_keep(region->shared);
 	memmove(&mm->regions[index + 1], &mm->regions[index],
 		(mm->region_count - index) * sizeof(*mm->regions));
 	mm->regions[index] = *region;
@@ -73,14 +74,18 @@ static void insert_at(struct bh_mm *mm, size_t index, const struct bh_region *re
 
 static void remove_at(struct bh_mm *mm, size_t index)
 {
+	struct bh_shared *shared = mm->regions[index].shared;
+
 	mm->region_count--;
 	memmove(&mm->regions[index], &mm->regions[index + 1],
 		(mm->region_count - index) * sizeof(*mm->regions));
+	bh_shared_release(shared);
 }
 
 static int can_join(const struct bh_region *low, const struct bh_region *high)
 {
 	return low->end == high->start && low->prot == high->prot && low->file == high->file &&
+	       low->shared == high->shared &&
 	       (!low->file || low->offset + (low->end - low->start) == high->offset);
 }
 
@@ -174,4 +179,11 @@ uint64_t bh_regions_gap(const struct bh_mm *mm, uint64_t length, uint64_t low, u
 		end = mm->regions[--index].start;
 	}
 	return 0;
+}
+
+void bh_regions_destroy(struct bh_mm *mm)
+{
+	while (mm->region_count)
+		remove_at(mm, mm->region_count - 1);
+	free(mm->regions);
 }

@@ -28,14 +28,14 @@ static int is_resident(const struct bh_mm *mm, uint64_t address)
 	const struct bh_posix_node *node = mm->node;
 
 	return is_fixed(address) ? node->posix->fixed_resident == mm
-				 : node->resident[mm->window] == mm;
+				 : node->arenas[mm->window].resident == mm;
 }
 
 /* Where address lies when mm isn't resident. */
 static uint64_t place_aside(const struct bh_mm *mm, uint64_t address)
 {
 	unsigned int slot = mm->aside == BH_NO_SLOT ? mm->window : mm->aside;
-	uint64_t arena = bh_arena_address(mm->node->id, slot);
+	uint64_t arena = bh_arena_address(mm->node, slot);
 
 	return is_fixed(address) ? arena + BH_ARENA_ASIDE + address
 				 : arena + (address - bh_mm_base(mm));
@@ -80,7 +80,7 @@ static void move_all(const struct bh_mm *mm, int fixed, int to_aside)
 		const struct bh_region *region = &mm->regions[i];
 		uint64_t aside = place_aside(mm, region->start);
 
-		if (is_fixed(region->start) != fixed)
+		if (region->shared || is_fixed(region->start) != fixed)
 			continue;
 		move_range(mm, to_aside ? region->start : aside, to_aside ? aside : region->start,
 			   region->end - region->start);
@@ -99,15 +99,15 @@ static void enter_place(struct bh_mm *mm, struct bh_mm **resident, int fixed)
 
 void bh_residence_enter(struct bh_mm *mm)
 {
-	enter_place(mm, &mm->node->resident[mm->window], 0);
+	enter_place(mm, &mm->node->arenas[mm->window].resident, 0);
 	if (mm->uses_fixed)
 		enter_place(mm, &mm->node->posix->fixed_resident, 1);
 }
 
 void bh_residence_leave(struct bh_mm *mm)
 {
-	if (mm->node->resident[mm->window] == mm)
-		mm->node->resident[mm->window] = NULL;
+	if (mm->node->arenas[mm->window].resident == mm)
+		mm->node->arenas[mm->window].resident = NULL;
 	if (mm->node->posix->fixed_resident == mm)
 		mm->node->posix->fixed_resident = NULL;
 }
@@ -220,7 +220,7 @@ int bh_residence_copy(struct bh_mm *parent, struct bh_mm *child)
 
 	for (size_t i = 0; i < parent->region_count && !ret; i++) {
 		ret = bh_regions_insert(child, &parent->regions[i]);
-		if (!ret)
+		if (!ret && !parent->regions[i].shared)
 			ret = copy_region(child, &parent->regions[i], pagemap);
 	}
 	if (pagemap >= 0)

@@ -98,8 +98,9 @@ static struct bh_mm *copy_memory(struct bh_mm *parent)
 	child->brk_start = parent->brk_start;
 	child->brk = parent->brk;
 	child->stubs = parent->stubs;
+	child->high_stubs = parent->high_stubs;
 	child->fixed_stubs = parent->fixed_stubs;
-	node->slot_users[child->window]++;
+	node->arenas[child->window].users++;
 	child->aside = parent->aside == BH_NO_SLOT ? BH_NO_SLOT : bh_mm_slot_take(node);
 	if (child->aside == BH_NO_SLOT)
 		ret = -EAGAIN;

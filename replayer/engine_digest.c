@@ -74,11 +74,8 @@ static int is_ours(const struct bh_replay *replay, uint64_t address)
 		if (address >= start && address < start + size)
 			return 0;
 	}
-	/* Only as far as arenas go: behind them may lie the simulator itself. */
-	uint64_t arenas_end =
-		BH_ARENA_BASE + replay->node_count * BH_ARENA_PER_NODE * BH_ARENA_SIZE;
 	return (address >= BH_NODE_BASE && address < BH_ARENA_BASE) ||
-	       (bh_posix_is_program_address(address) && address < arenas_end);
+	       bh_posix_is_program_address(address);
 }
 
 /* One line of /proc/PID/maps. */

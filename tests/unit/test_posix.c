@@ -17,6 +17,9 @@
 #include "kernel-lib/node.h"
 #include "posix/posix.h"
 
+/* Of tests/programs; on the node they are in /opt/test. */
+static const char *const programs[] = {"abi", "shared"};
+
 #define OUTPUT_SIZE (1u << 16)
 #define LIMIT_NS    (60ull * 1000000000ull)
 
@@ -289,9 +292,15 @@ static void test_processes(void)
 }
 
 /* What a program may expect of Linux; the program checks it itself. */
+static int is_as_on_linux(const char *program)
+{
+	return RUN(program) == 0 && !strcmp(host.output, "all as on Linux\n");
+}
+
 static void test_abi(void)
 {
-	ok(RUN("/opt/test/abi") == 0 && !strcmp(host.output, "all as on Linux\n"),
+	ok(is_as_on_linux("/opt/test/shared"), "memory shared by processes is as on Linux");
+	ok(is_as_on_linux("/opt/test/abi"),
 	   "memory, signals, threads, fork and the processor are as on Linux");
 	ok(strstr(host.log, "perf_event_open") && strstr(host.log, "9999"),
 	   "refused calls are named in the log");
@@ -355,21 +364,22 @@ static void test_copy_of_process(void)
 	   "a copy of the process made in the middle of a program ends the same");
 }
 
-static struct bh_error *add_abi(struct bh_posix_node *node)
+static struct bh_error *add_program(struct bh_posix_node *node, const char *name)
 {
 	const char *build = getenv("BUILD");
-	static char bytes[1 << 20];
-	char path[4096];
+	static char bytes[4 << 20];
+	char path[4096], place[128];
 	FILE *file;
 	size_t size;
 
-	snprintf(path, sizeof(path), "%s/programs/abi", build ? build : "build");
+	snprintf(path, sizeof(path), "%s/programs/%s", build ? build : "build", name);
 	file = fopen(path, "r");
 	if (!file)
 		return NULL; /* then its test fails */
 	size = fread(bytes, 1, sizeof(bytes), file);
 	fclose(file);
-	return bh_posix_node_add_file(node, "/opt/test/abi", 0755, bytes, size);
+	snprintf(place, sizeof(place), "/opt/test/%s", name);
+	return bh_posix_node_add_file(node, place, 0755, bytes, size);
 }
 
 static struct bh_error *create(const struct bh_image *image, struct bh_inputs **inputs_ret,
@@ -392,7 +402,8 @@ static struct bh_error *create(const struct bh_image *image, struct bh_inputs **
 	BH_TRY(bh_node_create(&options, &host.node));
 	BH_TRY(bh_posix_node_create(*posix_ret, 0, "unit", bh_node_boot_record(host.node),
 				    &callbacks, NULL, &node));
-	BH_TRY(add_abi(node));
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
+		BH_TRY(add_program(node, programs[i]));
 	return bh_node_boot(host.node);
 }
 

@@ -39,7 +39,11 @@ static void change_one(struct bh_mm *mm, unsigned int first, unsigned int end)
 	case 0: {
 		const struct bh_input *file = pick(2) ? &files[pick(2)] : NULL;
 		uint64_t offset = file ? address(pick(4)) : 0;
-		struct bh_region region = {address(first), address(end), prot, file, offset};
+		struct bh_region region = {.start = address(first),
+					   .end = address(end),
+					   .prot = prot,
+					   .file = file,
+					   .offset = offset};
 
 		bh_regions_remove(mm, region.start, region.end);
 		bh_regions_insert(mm, &region);

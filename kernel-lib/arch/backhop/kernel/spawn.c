@@ -61,6 +61,16 @@ static int spawn_child(void *data)
 	return 0;
 }
 
+/* To all that belongs to the program: each leads a session and a process group. */
+static void send_signal(const struct bh_spawn *spawn)
+{
+	struct pid *pid = find_get_pid(spawn->pid);
+
+	if (pid && kill_pgrp(pid, spawn->signal, 1) == -ESRCH)
+		kill_pid(pid, spawn->signal, 1);
+	put_pid(pid);
+}
+
 static void spawn_one(const struct bh_spawn *spawn)
 {
 	struct spawn_request request = {.spawn = *spawn};
@@ -93,8 +103,12 @@ static void __noreturn spawner_run(void)
 		wait_event_idle(spawn_wait, spawn_wanted);
 		spawn_wanted = false;
 		while (bh_boot->host_ops->spawn_next &&
-		       bh_boot->host_ops->spawn_next(bh_boot->host, &spawn))
-			spawn_one(&spawn);
+		       bh_boot->host_ops->spawn_next(bh_boot->host, &spawn)) {
+			if (spawn.signal)
+				send_signal(&spawn);
+			else
+				spawn_one(&spawn);
+		}
 	}
 }
 

@@ -28,6 +28,7 @@
 #include <asm/unistd.h>
 #include <net/sock.h>
 #include <trace/events/sched.h>
+#include <trace/events/signal.h>
 
 #include "user.h"
 
@@ -101,6 +102,20 @@ static void user_exit(void *data, struct task_struct *task)
 		bh_user_call(process_exit, task_tgid_nr(task), status);
 }
 
+/*
+ * Tracepoint in get_signal() (kernel/signal.c, 6.1), for each signal that is delivered. Of those
+ * that have no handler, these are about to end the process and tell of a fault.
+ */
+static void user_signal(void *data, int signal, struct kernel_siginfo *info,
+			struct k_sigaction *action)
+{
+	if (!current->thread.host || action->sa.sa_handler != SIG_DFL ||
+	    !sig_kernel_coredump(signal))
+		return;
+	bh_user_call(crash, current->thread.host, signal, info->si_code,
+		     (unsigned long)info->si_addr);
+}
+
 /* --- system calls --- */
 
 /* Without an MMU the generic fork() refuses; here the host can copy the memory. */
@@ -111,17 +126,67 @@ static long user_fork(void)
 	return kernel_clone(&args);
 }
 
-static void user_syscall(struct pt_regs *regs)
+static long call_table(const struct pt_regs *regs, unsigned long nr)
+{
+	return sys_call_table[nr](regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9);
+}
+
+static bool is_shared_address(unsigned long address)
+{
+	return (address >= BH_SHARED_BASE && address < BH_SHARED_END) ||
+	       address - bh_boot->ram_base < bh_boot->ram_size;
+}
+
+/*
+ * Without an MMU the generic futexes take a word for the private one of a process, so processes
+ * that share it don't meet (FLAGS_SHARED in kernel/futex/futex.h, 6.1). For these words all
+ * processes have the same key if they ask as the same mm.
+ */
+static long shared_futex(const struct pt_regs *regs)
+{
+	struct mm_struct *mm = current->mm;
+	long ret;
+
+	current->mm = &init_mm;
+	ret = call_table(regs, __NR_futex);
+	current->mm = mm;
+	/* Going on with the rest of the time would be a call of its own, with the wrong mm. */
+	return ret == -ERESTART_RESTARTBLOCK ? -ERESTARTSYS : ret;
+}
+
+/*
+ * A file that begins by growing to its size gets its pages in one piece here, as far as such pieces
+ * go (ramfs_nommu_expand_for_mapping(), 6.1). A larger one grows twice, and is as on Linux.
+ */
+static long truncate_large(const struct pt_regs *regs, unsigned long nr)
+{
+	struct pt_regs again = *regs;
+	long ret;
+
+	again.si = 1;
+	ret = call_table(&again, nr);
+	return ret ?: call_table(regs, nr);
+}
+
+static void user_call(struct pt_regs *regs)
 {
 	unsigned long nr = regs->orig_ax;
 
-	if (nr == __NR_fork)
-		regs->ax = user_fork();
-	else if (nr < NR_syscalls)
-		regs->ax = sys_call_table[nr](regs->di, regs->si, regs->dx, regs->r10, regs->r8,
-					      regs->r9);
-	else
+	if (nr >= NR_syscalls)
 		regs->ax = -ENOSYS;
+	else if (nr == __NR_fork)
+		regs->ax = user_fork();
+	else if (nr == __NR_futex && is_shared_address(regs->di))
+		regs->ax = shared_futex(regs);
+	else
+		regs->ax = call_table(regs, nr);
+	if (unlikely((long)regs->ax == -EFBIG) && (nr == __NR_ftruncate || nr == __NR_truncate))
+		regs->ax = truncate_large(regs, nr);
+}
+
+static void user_syscall(struct pt_regs *regs)
+{
+	user_call(regs);
 	user_leave(regs);
 }
 
@@ -203,12 +268,16 @@ static int user_pid(void)
 
 static const struct bh_user_image_ops user_image_ops = {
 	.syscall = user_syscall,
+	.call = user_call,
 	.leave = user_leave,
 	.fault = user_fault,
 	.sleep = user_sleep,
 	.fd_stat = user_fd_stat,
 	.fd_read = user_fd_read,
 	.fd_map = user_fd_map,
+	.shared_map = bh_shared_map,
+	.shared_attach = bh_shared_attach,
+	.shared_release = bh_shared_release,
 	.pid = user_pid,
 };
 
@@ -310,9 +379,11 @@ static int install_terminal(const struct bh_spawn *spawn)
 	return ret ?: install_file(get_file(file));
 }
 
-static int install_streams(void)
+static int install_streams(const struct bh_spawn *spawn)
 {
-	int ret = install_file(filp_open("/dev/null", O_RDWR, 0));
+	int ret = install_file(spawn->stdin_data
+				       ? bh_shared_file(spawn->stdin_data, spawn->stdin_size)
+				       : filp_open("/dev/null", O_RDWR, 0));
 
 	if (!ret)
 		ret = install_file(bh_output_open(1));
@@ -326,7 +397,7 @@ int bh_spawn_program(const struct bh_spawn *spawn)
 	if (!bh_boot->user_ops)
 		return -ENOEXEC;
 	ksys_setsid();
-	ret = spawn->has_terminal ? install_terminal(spawn) : install_streams();
+	ret = spawn->has_terminal ? install_terminal(spawn) : install_streams(spawn);
 	if (!ret)
 		ret = set_directory(spawn->cwd);
 	if (!ret)
@@ -437,6 +508,8 @@ int bh_user_init(void)
 	bh_boot->user_image_ops = &user_image_ops;
 	call(__NR_umask, 0, 0, 0, 0, 0);
 	ret = register_trace_sched_process_exit(user_exit, NULL);
+	if (!ret)
+		ret = register_trace_signal_deliver(user_signal, NULL);
 	if (!ret)
 		ret = bh_files_register() ?: bh_binfmt_register() ?: mount_root();
 	for (i = 0; i < ARRAY_SIZE(mounts) && !ret; i++)

@@ -13,6 +13,13 @@
 /* signal.c: delivers a signal or restarts a call that one interrupted. */
 void bh_signal_deliver(struct pt_regs *regs);
 
+/* shared.c: a new file in memory, with these bytes, at its beginning. */
+struct file *bh_shared_file(const void *data, unsigned long size);
+/* shared.c: see bh_user_image_ops. */
+long bh_shared_map(int fd, unsigned long len, unsigned long offset, void **file_ret);
+void bh_shared_release(void *file);
+long bh_shared_attach(int id, int flags, unsigned long *len_ret, void **file_ret);
+
 /* bhfs.c: the host's name for a file of bhfs, NULL for any other. */
 const void *bh_file_handle(struct file *file);
 /* bhfs.c: opens a file whose writes go to the host as output of fd. */

@@ -17,7 +17,7 @@
 #ifndef BH_HOST_ABI_H
 #define BH_HOST_ABI_H
 
-#define BH_HOST_ABI_VERSION 1u
+#define BH_HOST_ABI_VERSION 2u
 
 #define BH_KERNEL_STACK_SIZE 32768ul
 #define BH_NO_DEADLINE	     (~0ul)
@@ -50,8 +50,8 @@ struct bh_rx_frame {
 
 struct pt_regs; /* x86-64's layout, as struct user_regs_struct of <sys/user.h> up to ss */
 
-/* A program to start, answered by spawn_next(). Strings are the host's, valid until spawn_result()
- * with the same id has been called. */
+/* A program to start, or a signal to send to one, answered by spawn_next(). Strings are the host's,
+ * valid until spawn_result() with the same id has been called; a signal has no result. */
 struct bh_spawn {
 	unsigned long id;	 /* the host's number for this start, echoed in spawn_result() */
 	const char *path;	 /* absolute path in the node's root, or a name looked up in PATH */
@@ -62,6 +62,10 @@ struct bh_spawn {
 	/* Not 0: its stdin, stdout and stderr are a terminal, the host's to feed and to show. A
 	 * node has one at a time. */
 	unsigned int has_terminal;
+	const void *stdin_data; /* what standard input has; NULL: it is /dev/null */
+	unsigned long stdin_size;
+	/* Not 0: no start, but this signal, to the process group that the program of pid leads. */
+	int signal, pid;
 };
 
 /* What happens at the host's side of a terminal. */
@@ -74,7 +78,8 @@ struct bh_terminal_input {
 /* What the node may ask of the host. The first argument is always bh_boot.host. */
 struct bh_host_ops {
 	/* --- time and CPU --- */
-	/* Virtual time in ns since the start of the run. */
+	/* Virtual time in ns since the start of the run. Called with the FP registers of a program
+	 * in place, so it may not touch them; all other operations may. */
 	unsigned long (*clock_ns)(void *host);
 	/* Next time at which BH_IRQ_TIMER is wanted, absolute in ns, or BH_NO_DEADLINE. Replaces
 	 * the deadline given before. One that is already past means: at once. */

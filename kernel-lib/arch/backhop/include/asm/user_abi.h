@@ -13,6 +13,13 @@
 
 struct pt_regs; /* x86-64's layout, as struct user_regs_struct of <sys/user.h> up to ss */
 
+/*
+ * Memory that programs of a node share lies here, or in the node's own memory, at one address for
+ * all of them: a word there is the same word for futex(), whoever asks.
+ */
+#define BH_SHARED_BASE 0x600000000000ul
+#define BH_SHARED_END  0x680000000000ul
+
 /* --- files of the node's root (bhfs) --- */
 
 enum bh_user_file_kind {
@@ -101,6 +108,9 @@ struct bh_user_ops {
 	/* --- what programs did --- */
 	void (*output)(void *user_host, int pid, int fd, const void *data, unsigned long len);
 	void (*process_exit)(void *user_host, int pid, int wait_status);
+	/* The current task's program gets a signal that tells of a fault of the program and that it
+	 * hasn't asked for: the process is about to end by it. regs are the task's. */
+	void (*crash)(void *user_host, void *task, int signal, int code, unsigned long address);
 };
 
 /* --- what posix/ asks of the image; all run as the current task --- */
@@ -117,6 +127,8 @@ struct bh_user_image_ops {
 	/* The system call in regs (number in orig_ax), then all that happens on the way back to
 	 * the program: rescheduling, signals, task work. regs are ready for the program. */
 	void (*syscall)(struct pt_regs *regs);
+	/* Only the system call: its result is in regs->ax. leave() must follow. */
+	void (*call)(struct pt_regs *regs);
 	/* Only the way back; regs->ax has a result already if orig_ax is a call's number, which
 	 * matters for the restart after a signal. */
 	void (*leave)(struct pt_regs *regs);
@@ -131,6 +143,15 @@ struct bh_user_image_ops {
 	/* The address of the whole of what can be mapped of fd, memory of the node that is size
 	 * bytes long, or -errno; -ENODEV when it is a file that can't show its own memory. */
 	long (*fd_map)(int fd, unsigned long size, unsigned long offset);
+	/*
+	 * The address where the bytes of fd from offset on lie in the node's own memory, for
+	 * sharing them: what is written there is in the file. -ENODEV if they don't lie in one
+	 * piece. *file_ret keeps them there until shared_release().
+	 */
+	long (*shared_map)(int fd, unsigned long len, unsigned long offset, void **file_ret);
+	/* The same for the whole segment of System V's shared memory that has this id. */
+	long (*shared_attach)(int id, int flags, unsigned long *len_ret, void **file_ret);
+	void (*shared_release)(void *file);
 	/* Process id (thread group). */
 	int (*pid)(void);
 };

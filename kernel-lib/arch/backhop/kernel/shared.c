@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files in memory that programs share. Without an MMU the pages of such a file can be used where
+ * they lie, by all programs at one address, if they lie in one piece; then what a program writes
+ * there is in the file at once. Called by user.c and, through bh_user_image_ops, by posix/; the
+ * system call memfd_create is here too.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/ipc_namespace.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mount.h>
+#include <linux/nsproxy.h>
+#include <linux/shm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/syscalls.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/memfd.h>
+
+#include "../../../ipc/util.h"
+#include "user.h"
+
+/* The largest piece that the page allocator gives. */
+#define BH_PIECE_MAX (PAGE_SIZE << 10)
+
+/* Where files without a name lie; no program sees it mounted. */
+static struct vfsmount *nameless;
+
+static struct file *nameless_file(void)
+{
+	return file_open_root_mnt(nameless, ".", O_TMPFILE | O_RDWR | O_LARGEFILE, 0777);
+}
+
+struct file *bh_shared_file(const void *data, unsigned long size)
+{
+	struct file *file = nameless_file();
+	loff_t position = 0;
+	ssize_t written;
+
+	if (IS_ERR(file))
+		return file;
+	written = kernel_write(file, data, size, &position);
+	if (written == size)
+		return file;
+	fput(file);
+	return ERR_PTR(written < 0 ? written : -ENOSPC);
+}
+
+/* --- mapping --- */
+
+static bool is_piece(unsigned long address)
+{
+	return !IS_ERR_VALUE(address) && PAGE_ALIGNED(address);
+}
+
+static unsigned long find_piece(struct file *file, unsigned long len, unsigned long offset)
+{
+	return file->f_op->get_unmapped_area(file, 0, len, offset >> PAGE_SHIFT, MAP_SHARED);
+}
+
+/* A file that grew by writing has its pages here and there: it is written anew, in one piece. */
+static int make_piece(struct file *file, int fd)
+{
+	size_t size = i_size_read(file_inode(file));
+	loff_t position = 0;
+	void *copy;
+	int ret = 0;
+
+	if (!size || size > BH_PIECE_MAX || !(file->f_mode & FMODE_WRITE) ||
+	    mapping_writably_mapped(file->f_mapping))
+		return -ENODEV;
+	copy = kmalloc(size, GFP_KERNEL | __GFP_NOWARN);
+	if (!copy)
+		return -ENOMEM;
+	if (kernel_read(file, copy, size, &position) != size)
+		ret = -EIO;
+	if (!ret)
+		ret = ksys_ftruncate(fd, 0);
+	if (!ret)
+		ret = ksys_ftruncate(fd, size);
+	position = 0;
+	if (!ret && kernel_write(file, copy, size, &position) != size)
+		ret = -EIO;
+	kfree(copy);
+	return ret;
+}
+
+long bh_shared_map(int fd, unsigned long len, unsigned long offset, void **file_ret)
+{
+	struct file *file = fget(fd);
+	unsigned long address;
+	int ret = -ENODEV;
+
+	if (!file)
+		return -EBADF;
+	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->get_unmapped_area)
+		goto out;
+	address = find_piece(file, len, offset);
+	if (!is_piece(address)) {
+		ret = make_piece(file, fd);
+		if (ret)
+			goto out;
+		address = find_piece(file, len, offset);
+	}
+	ret = is_piece(address) ? mapping_map_writable(file->f_mapping) : -ENODEV;
+	if (ret)
+		goto out;
+	*file_ret = file;
+	return address;
+out:
+	fput(file);
+	return ret;
+}
+
+void bh_shared_release(void *pointer)
+{
+	struct file *file = pointer;
+
+	mapping_unmap_writable(file->f_mapping);
+	fput(file);
+}
+
+/* --- System V --- */
+
+/* How struct shmid_kernel of ipc/shm.c begins (6.1, 6.12): its users are all in that file. */
+struct segment {
+	struct kern_ipc_perm permissions;
+	struct file *file;
+};
+
+/*
+ * shmat() of ipc/shm.c doesn't know how to map without an MMU. Everything else about segments is
+ * its own, but for the number of those that have attached one, which stays 0: a segment that is
+ * removed has no name any more, and its memory lasts as long as it is in use.
+ */
+long bh_shared_attach(int id, int flags, unsigned long *len_ret, void **file_ret)
+{
+	struct ipc_namespace *ns = current->nsproxy->ipc_ns;
+	struct kern_ipc_perm *permissions;
+	struct file *file;
+	unsigned long address;
+	int ret;
+
+	rcu_read_lock();
+	permissions = ipc_obtain_object_check(&ns->ids[IPC_SHM_IDS], id);
+	ret = PTR_ERR_OR_ZERO(permissions);
+	if (!ret && ipcperms(ns, permissions, flags & SHM_RDONLY ? S_IRUGO : S_IRUGO | S_IWUGO))
+		ret = -EACCES;
+	if (ret) {
+		rcu_read_unlock();
+		return ret;
+	}
+	file = get_file(container_of(permissions, struct segment, permissions)->file);
+	rcu_read_unlock();
+	*len_ret = PAGE_ALIGN(i_size_read(file_inode(file)));
+	address = find_piece(file, *len_ret, 0);
+	ret = is_piece(address) ? mapping_map_writable(file->f_mapping) : -ENOMEM;
+	if (ret) {
+		fput(file);
+		return ret;
+	}
+	*file_ret = file;
+	return address;
+}
+
+/* --- system calls --- */
+
+#define MEMFD_KNOWN (MFD_CLOEXEC | MFD_ALLOW_SEALING)
+
+/* The generic one wants tmpfs as it is with an MMU. There are no seals here. */
+asmlinkage long sys_memfd_create(const char __user *name, unsigned int flags);
+asmlinkage long sys_memfd_create(const char __user *name, unsigned int flags)
+{
+	struct file *file;
+	long length = strnlen_user(name, NAME_MAX);
+	int fd;
+
+	if (flags & ~MEMFD_KNOWN || length > NAME_MAX)
+		return -EINVAL;
+	if (length <= 0)
+		return -EFAULT;
+	fd = get_unused_fd_flags(flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
+	if (fd < 0)
+		return fd;
+	file = nameless_file();
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+static int __init shared_init(void)
+{
+	struct file_system_type *type = get_fs_type("tmpfs");
+
+	if (!type)
+		return -ENODEV;
+	nameless = kern_mount(type);
+	put_filesystem(type);
+	return PTR_ERR_OR_ZERO(nameless);
+}
+late_initcall(shared_init);

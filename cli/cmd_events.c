@@ -108,6 +108,7 @@ static void print_detail(const struct bh_event *event)
 	switch (event->kind) {
 	case BH_EVENT_RX:
 	case BH_EVENT_TX:
+	case BH_EVENT_WAKE:
 		printf("  dev %" PRIu32, event->device);
 		break;
 	case BH_EVENT_LOST:
@@ -127,6 +128,9 @@ static void print_detail(const struct bh_event *event)
 	case BH_EVENT_OUTPUT:
 		printf("  pid %" PRIu64 " %s", event->value >> 32,
 		       (uint32_t)event->value == 2 ? "stderr" : "stdout");
+		break;
+	case BH_EVENT_ACTION:
+		printf("  number %" PRIu64 " of the timeline", event->value);
 		break;
 	case BH_EVENT_HALT:
 		printf("  %s", event->value ? "panic" : "halt");

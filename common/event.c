@@ -11,14 +11,13 @@ static const char *const kind_names[BH_EVENT_KIND_COUNT] = {
 	[BH_EVENT_TX] = "tx",		[BH_EVENT_LOST] = "lost",     [BH_EVENT_SPAWN] = "spawn",
 	[BH_EVENT_EXEC] = "exec",	[BH_EVENT_EXIT] = "exit",     [BH_EVENT_OUTPUT] = "output",
 	[BH_EVENT_CONSOLE] = "console", [BH_EVENT_HALT] = "halt",     [BH_EVENT_STOP] = "stop",
-	[BH_EVENT_DROP] = "drop",	[BH_EVENT_ACTION] = "action",
+	[BH_EVENT_DROP] = "drop",	[BH_EVENT_ACTION] = "action", [BH_EVENT_WAKE] = "wake",
 };
 
 static const char *const loss_names[] = {
-	[BH_LOSS_RANDOM] = "loss",
-	[BH_LOSS_QUEUE] = "queue",
-	[BH_LOSS_NODE_DOWN] = "node-down",
-	[BH_LOSS_TOO_LONG] = "too-long",
+	[BH_LOSS_RANDOM] = "loss",	   [BH_LOSS_QUEUE] = "queue",
+	[BH_LOSS_NODE_DOWN] = "node-down", [BH_LOSS_TOO_LONG] = "too-long",
+	[BH_LOSS_LINK_DOWN] = "link-down", [BH_LOSS_CODEL] = "codel",
 };
 
 const char *bh_loss_reason_name(uint64_t reason)

@@ -28,7 +28,10 @@ enum bh_event_kind {
 	 * and why: offset of the code in the kernel image << 16 | the kernel's enum
 	 * skb_drop_reason. */
 	BH_EVENT_DROP,
-	BH_EVENT_ACTION, /* the scenario acts on the network; value: number in its timeline */
+	/* The scenario acts on a device's link or on a node; value: number in its timeline. Where
+	 * the kernels of two nodes hear of it, the second one's is caused by the first one's. */
+	BH_EVENT_ACTION,
+	BH_EVENT_WAKE, /* a device's link has room again; cause: the TX that filled its queue */
 	BH_EVENT_KIND_COUNT,
 };
 
@@ -39,6 +42,8 @@ enum bh_loss_reason {
 	BH_LOSS_QUEUE = 2,     /* its queue of frames that wait for the wire was full */
 	BH_LOSS_NODE_DOWN = 3, /* the receiver has halted */
 	BH_LOSS_TOO_LONG = 4,  /* longer than any frame can be */
+	BH_LOSS_LINK_DOWN = 5, /* the link went down, or was */
+	BH_LOSS_CODEL = 6,     /* its queue is kept short: frames waited too long in it */
 };
 
 #define BH_NO_NODE   UINT32_MAX

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Point-to-point links: frames from pools, and one direction of a link with its rate, queue,
- * propagation delay and seeded loss. Knows nothing of nodes or events. Used by simulator/sim.c.
+ * Wires: frames from pools, and one direction of a link with its queue, rate, propagation delay and
+ * seeded faults. Knows nothing of nodes or events. Used by simulator/sim_link.c.
+ *
+ * A frame first waits in the queue (only if there is a rate), then begins: then it is decided
+ * whether it is lost, damaged or doubled and when it arrives, and it is under way. Both a beginning
+ * and an arrival happen at a time of their own: bh_link_next() says when to call again.
  */
 #ifndef BH_SIMULATOR_LINK_H
 #define BH_SIMULATOR_LINK_H
@@ -11,23 +15,26 @@
 
 #include "common/event.h"
 #include "simulator/rng.h"
+#include "simulator/scenario.h"
 
 /* The largest frame: 65535 bytes of payload, an Ethernet header, stacked VLAN tags. */
 #define BH_FRAME_LENGTH_MAX  65600u
 #define BH_FRAME_CLASS_COUNT 3u
 
 struct bh_frame {
-	struct bh_frame *next; /* behind it on the same direction, or in the pool */
-	uint64_t start_ns;     /* its first bit goes on the wire */
-	uint64_t arrival_ns;   /* its last bit arrives */
-	uint64_t sequence;     /* of scheduling, for the event queue */
-	uint64_t cause;	       /* its TX event */
-	uint64_t packet;       /* packet id */
-	uint64_t hash;	       /* of data if the link changed it, else 0 */
-	uint32_t hop;	       /* links crossed when it arrives */
-	uint32_t length;       /* bytes */
+	struct bh_frame *next;	   /* behind it in its list, or in the pool */
+	struct bh_frame *previous; /* before it, while it is under way */
+	uint64_t queued_ns;	   /* when it came to the link */
+	uint64_t arrival_ns;	   /* its last bit arrives */
+	uint64_t sequence;	   /* of scheduling, for the event queue; a double shares it */
+	uint64_t cause;		   /* its TX event */
+	uint64_t packet;	   /* packet id */
+	uint64_t hash;		   /* of data */
+	uint32_t hop;		   /* links crossed when it arrives */
+	uint32_t length;	   /* bytes */
 	uint8_t size_class;
-	uint8_t is_lost; /* keeps the wire busy, but never arrives */
+	uint8_t is_damaged; /* data isn't what was sent any more */
+	uint8_t loss;	    /* enum bh_loss_reason, when it is in the list of the lost */
 	unsigned char data[];
 };
 
@@ -40,35 +47,71 @@ struct bh_frame_pool {
 void bh_frame_pool_destroy(struct bh_frame_pool *pool);
 /* A frame with a copy of data; NULL when out of memory. length <= BH_FRAME_LENGTH_MAX. */
 struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, size_t length);
+/* The same frame once more, in no list; NULL when out of memory. */
+struct bh_frame *bh_frame_copy(struct bh_frame_pool *pool, const struct bh_frame *frame);
 void bh_frame_release(struct bh_frame_pool *pool, struct bh_frame *frame);
 
-/* One direction. Set the first group, zero the rest, call bh_rng_init(). */
-struct bh_link_direction {
-	uint64_t delay_ns;
-	uint64_t rate_bps; /* 0: infinitely fast */
-	uint64_t loss_ppb;
-	uint64_t queue_frames;
-	struct bh_rng rng;
-
-	struct bh_frame *first, *last; /* on the wire or waiting for it, in order */
-	struct bh_frame *first_alive;  /* the first of them that will arrive */
-	struct bh_frame *waiting;      /* the first that hadn't begun when last looked at */
-	uint64_t waiting_count;
-	uint64_t busy_until_ns;	 /* the wire is taken until then, … */
-	uint64_t busy_remainder; /* … plus this / rate_bps ns */
+struct bh_frame_list {
+	struct bh_frame *first, *last;
 };
 
-/*
- * Sends frame at time now_ns, which never goes back. The direction owns the frame from then on;
- * only on BH_LOSS_NONE may the caller still touch it: its times are set, and it will arrive.
- */
-enum bh_loss_reason bh_link_send(struct bh_link_direction *direction, struct bh_frame_pool *pool,
-				 struct bh_frame *frame, uint64_t now_ns);
-/* The frame that arrives next, NULL if none is on its way. */
-struct bh_frame *bh_link_first(const struct bh_link_direction *direction);
-/* Takes that frame off at its arrival; there must be one. The caller owns it. */
-struct bh_frame *bh_link_receive(struct bh_link_direction *direction, struct bh_frame_pool *pool);
-/* Releases every frame. */
-void bh_link_clear(struct bh_link_direction *direction, struct bh_frame_pool *pool);
+void bh_frame_list_append(struct bh_frame_list *list, struct bh_frame *frame);
+/* Takes the first one off; NULL if there is none. */
+struct bh_frame *bh_frame_list_take(struct bh_frame_list *list);
+
+/* CoDel's state, with the names of RFC 8289. */
+struct bh_codel {
+	uint64_t first_above_ns, drop_next_ns;
+	uint32_t count, last_count;
+	uint8_t is_dropping;
+};
+
+/* One direction. Zero-filled but for `properties`, then bh_link_init(). */
+struct bh_link_direction {
+	struct bh_link_properties properties; /* change them with bh_link_change() */
+	/* One generator a purpose, so that turning on one fault doesn't shift another. */
+	struct bh_rng loss_rng, jitter_rng, duplicate_rng, reorder_rng, corrupt_rng;
+	uint8_t is_down;
+	/* Somebody waits until there is room in a queue that holds its device. */
+	uint8_t is_held;
+	uint64_t held_sequence;	  /* its place in the order of scheduling */
+	uint8_t is_out_of_memory; /* a frame couldn't be doubled */
+
+	struct bh_frame_list waiting;
+	uint64_t waiting_count, waiting_bytes;
+	struct bh_codel codel;
+	struct bh_frame_list under_way; /* in the order of arrival */
+	/* Gone, each with its reason; whoever called takes and releases them. */
+	struct bh_frame_list lost;
+
+	uint64_t busy_until_ns;	  /* the wire is taken until then, … */
+	uint64_t busy_remainder;  /* … plus this / rate_bps ns */
+	uint64_t last_arrival_ns; /* of the frames that keep their order */
+};
+
+/* name: of the wire, for its random numbers. */
+void bh_link_init(struct bh_link_direction *direction, uint64_t seed, const char *name);
+
+/* All of these are at time now_ns, which never goes back. After each, frames may be in `lost`. */
+
+/* Gives the frame to the direction. */
+void bh_link_send(struct bh_link_direction *direction, struct bh_frame_pool *pool,
+		  struct bh_frame *frame, uint64_t now_ns);
+/* Lets frames begin whose turn it is, then takes off one that has arrived, if any has; the caller
+ * owns it. */
+struct bh_frame *bh_link_receive(struct bh_link_direction *direction, struct bh_frame_pool *pool,
+				 uint64_t now_ns);
+/* The frames that still wait obey the new properties, those that have begun the old ones. */
+void bh_link_change(struct bh_link_direction *direction,
+		    const struct bh_link_properties *properties, uint64_t now_ns);
+/* Down: what waits or is under way is lost, and so is all that is sent until it is up again. */
+void bh_link_set_state(struct bh_link_direction *direction, int is_up);
+
+/* When bh_link_receive() is wanted next, and the place of that in the order of scheduling; 0 if
+ * nothing waits or is under way. */
+int bh_link_next(const struct bh_link_direction *direction, uint64_t *time_ns_ret,
+		 uint64_t *sequence_ret);
+/* Whether a frame that comes now would be lost to a full queue, or wait in spite of one. */
+int bh_link_is_full(const struct bh_link_direction *direction, uint64_t now_ns);
 
 #endif

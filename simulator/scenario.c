@@ -6,6 +6,40 @@
 
 #include "simulator/shell_words.h"
 
+struct bh_link_properties bh_link_properties_default(void)
+{
+	/* CoDel's own: RFC 8289, section 4.1. */
+	return (struct bh_link_properties){
+		.queue_frames = 1000,
+		.queue_bytes = UINT64_MAX,
+		.codel_target_ns = 5000000,
+		.codel_interval_ns = 100000000,
+		.is_jitter_ordered = 1,
+	};
+}
+
+size_t bh_scenario_end_count(const struct bh_scenario *scenario)
+{
+	size_t count = scenario->link_count * 2;
+
+	for (size_t i = 0; i < scenario->segment_count; i++)
+		count += scenario->segments[i].end_count;
+	return count;
+}
+
+const struct bh_scenario_link_end *bh_scenario_end(const struct bh_scenario *scenario,
+						   size_t number)
+{
+	const struct bh_scenario_segment *segment = scenario->segments;
+
+	if (number < scenario->link_count * 2)
+		return &scenario->links[number / 2].end[number % 2];
+	number -= scenario->link_count * 2;
+	for (; number >= segment->end_count; segment++)
+		number -= segment->end_count;
+	return &segment->ends[number];
+}
+
 static void node_clear(struct bh_scenario_node *node)
 {
 	free(node->name);
@@ -31,6 +65,12 @@ void bh_scenario_destroy(struct bh_scenario *scenario)
 		node_clear(&scenario->nodes[i]);
 	free(scenario->nodes);
 	free(scenario->links);
+	for (size_t i = 0; i < scenario->segment_count; i++) {
+		free(scenario->segments[i].name);
+		free(scenario->segments[i].ends);
+	}
+	free(scenario->segments);
+	free(scenario->actions);
 	free(scenario->name);
 	free(scenario->filename);
 	free(scenario);

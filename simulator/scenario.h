@@ -41,19 +41,81 @@ struct bh_scenario_node {
 	unsigned int line;
 };
 
+/* What a queue does when it grows. */
+enum bh_queue_discipline {
+	BH_QUEUE_DROP_TAIL, /* a frame that finds it full is lost */
+	BH_QUEUE_DROP_HEAD, /* the frame that has waited longest makes room */
+	BH_QUEUE_CODEL,	    /* RFC 8289: frames are lost from the head when all wait too long */
+};
+
+/* What a link does to frames that go in one direction. Shares are parts in 10^9. */
+struct bh_link_properties {
+	uint64_t delay_ns;  /* propagation */
+	uint64_t jitter_ns; /* the delay is uniform in delay_ns ± jitter_ns; at most delay_ns */
+	uint64_t rate_bps;  /* bits per second; 0: infinitely fast */
+	uint64_t loss_ppb;
+	uint64_t duplicate_ppb;
+	uint64_t reorder_ppb;  /* these frames skip the delay and so overtake others */
+	uint64_t corrupt_ppb;  /* one bit of these frames is inverted */
+	uint64_t queue_frames; /* may wait for the wire when there is a rate */
+	uint64_t queue_bytes;  /* of frames that may wait; UINT64_MAX: any number */
+	uint64_t codel_target_ns, codel_interval_ns;
+	uint8_t discipline;	   /* enum bh_queue_discipline */
+	uint8_t is_jitter_ordered; /* jitter doesn't let frames overtake each other */
+	uint8_t is_queue_held;	   /* a full queue stops the sending device: nothing is lost */
+};
+
+/* The default: a wire that does nothing but carry frames, with a queue of 1000 frames for the case
+ * that it gets a rate. */
+struct bh_link_properties bh_link_properties_default(void);
+
 struct bh_scenario_link_end {
 	uint32_t node;
 	char device[16];
+	uint8_t has_mac;
+	unsigned char mac[6];
+	struct bh_link_properties sends;    /* what befalls frames that the device sends, … */
+	struct bh_link_properties receives; /* … and, on a segment, those sent to it */
+	unsigned int line, column;
 };
 
+/* Point to point. */
 struct bh_scenario_link {
-	struct bh_scenario_link_end end[2];
-	uint64_t delay_ns; /* propagation */
-	uint64_t rate_bps; /* bits per second; 0: infinitely fast */
-	uint64_t loss_ppb; /* parts in 10^9 */
-	uint64_t
-		queue_frames; /* frames that may wait for the wire when rate is set; default 1000 */
-	uint32_t mtu;	      /* bytes; default 1500 */
+	struct bh_scenario_link_end end[2]; /* `receives` isn't used: it's what the other sends */
+	uint32_t mtu;			    /* bytes; default 1500 */
+	unsigned int line;
+};
+
+enum bh_segment_kind {
+	BH_SEGMENT_SWITCH, /* learns addresses */
+	BH_SEGMENT_HUB,	   /* repeats every frame at every other end */
+};
+
+/* Shared by any number of devices, each with a cable of its own to the switch or hub. */
+struct bh_scenario_segment {
+	char *name;
+	enum bh_segment_kind kind;
+	struct bh_scenario_link_end *ends;
+	size_t end_count;
+	uint64_t ageing_ns; /* a switch forgets an address that was silent so long */
+	uint32_t mtu;
+	unsigned int line;
+};
+
+enum bh_action_kind {
+	BH_ACTION_LINK_STATE,  /* the link at `end` goes up or down */
+	BH_ACTION_LINK_CHANGE, /* it gets other properties */
+};
+
+/* Something that happens at a time, as the scenario says under events:. */
+struct bh_scenario_action {
+	uint64_t at_ns;
+	enum bh_action_kind kind;
+	/* LINK_…: which end of a link or segment, as bh_scenario_end() counts. */
+	size_t end;
+	int is_up;				   /* LINK_STATE */
+	int has_sends, has_receives;		   /* LINK_CHANGE: which direction, seen from it, */
+	struct bh_link_properties sends, receives; /* … and all of its properties from then on */
 	unsigned int line;
 };
 
@@ -66,7 +128,16 @@ struct bh_scenario {
 	size_t node_count;
 	struct bh_scenario_link *links;
 	size_t link_count;
+	struct bh_scenario_segment *segments;
+	size_t segment_count;
+	struct bh_scenario_action *actions; /* in the order in which they happen */
+	size_t action_count;
 };
+
+/* The ends of links and segments, counted from 0: two for each link, then those of the segments. */
+size_t bh_scenario_end_count(const struct bh_scenario *scenario);
+const struct bh_scenario_link_end *bh_scenario_end(const struct bh_scenario *scenario,
+						   size_t number);
 
 /* Parses text (length bytes; need not end in NUL). filename is only for messages, which have the
  * form "file:line:column: sentence". Never reads anything else; safe on hostile input. */

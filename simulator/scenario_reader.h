@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the two halves of the scenario parser share: scenario_yaml.c reads the document, its general
- * part and the links, scenario_node_yaml.c the nodes and their programs. Private to them.
+ * What the parts of the scenario parser share: scenario_yaml.c reads the document and its general
+ * part, scenario_node_yaml.c the nodes and their programs, scenario_link_yaml.c links and segments,
+ * scenario_event_yaml.c the timeline. Private to them.
  */
 #ifndef BH_SIMULATOR_SCENARIO_READER_H
 #define BH_SIMULATOR_SCENARIO_READER_H
@@ -18,8 +19,14 @@ struct bh_scenario_reader {
 	const char *filename;
 	struct bh_scenario *scenario;
 	struct bh_name_table nodes;	/* name -> id */
-	struct bh_name_table endpoints; /* "node:device" -> number of the link */
-	size_t copied_bytes;		/* bounds what aliases can multiply */
+	struct bh_name_table endpoints; /* "node:device" -> end, as bh_scenario_end() counts */
+	size_t end_count;		/* read so far */
+	const struct bh_scenario_link_end **ends; /* by end, once all are read */
+	unsigned int *end_lines;		  /* by end: of the link or segment */
+	char **end_names; /* those that `endpoints` doesn't have from the document */
+	size_t end_name_count;
+	unsigned int owner_line; /* of the link or segment that is being read */
+	size_t copied_bytes;	 /* bounds what aliases can multiply */
 	/* topology.defaults */
 	const char *default_kernel, *default_command_line;
 	uint64_t default_ram_bytes;
@@ -66,6 +73,39 @@ struct bh_error *bh_scenario_charge(struct bh_scenario_reader *reader,
 /* Makes room for one more element of size bytes, zero-filled; the array's capacity follows from its
  * count. NULL when out of memory. */
 void *bh_scenario_grow(void **array, size_t *count, size_t size);
+
+/* What a mapping with properties of a link describes; what isn't used is NULL. */
+struct bh_scenario_link_target {
+	struct bh_link_properties *properties;
+	uint32_t *mtu;
+	struct bh_scenario_segment *segment;
+	struct bh_scenario_link_end *end;
+};
+
+/* The keys of a link's properties: delay, rate, … */
+#define BH_SCENARIO_PROPERTY_COUNT 9
+#define BH_SCENARIO_OTHERS_MAX	   8
+extern const struct bh_scenario_field bh_scenario_property_fields[BH_SCENARIO_PROPERTY_COUNT];
+/* Reads a mapping that has these and (at most BH_SCENARIO_OTHERS_MAX) other keys. */
+struct bh_error *bh_scenario_read_properties(struct bh_scenario_reader *reader,
+					     const struct bh_yaml_node *node, const char *what,
+					     const struct bh_scenario_field *others,
+					     size_t other_count,
+					     struct bh_scenario_link_target *to);
+/* Refuses what can't be together. */
+struct bh_error *bh_scenario_check_properties(const struct bh_scenario_reader *reader,
+					      const struct bh_yaml_node *node,
+					      const struct bh_link_properties *properties);
+/* topology.links, then topology.segments, then whether a node has too many devices. */
+struct bh_error *bh_scenario_read_links(struct bh_scenario_reader *reader,
+					const struct bh_yaml_node *node);
+struct bh_error *bh_scenario_read_segments(struct bh_scenario_reader *reader,
+					   const struct bh_yaml_node *node);
+struct bh_error *bh_scenario_check_devices(struct bh_scenario_reader *reader);
+
+/* events */
+struct bh_error *bh_scenario_read_events(struct bh_scenario_reader *reader,
+					 const struct bh_yaml_node *node);
 
 /* topology.defaults and topology.nodes. */
 struct bh_error *bh_scenario_read_defaults(struct bh_scenario_reader *reader,

@@ -81,106 +81,6 @@ static struct bh_error *build_command_line(const struct bh_sim_node *node, char 
 	return NULL;
 }
 
-/* --- devices and links --- */
-
-/* eth0, eth1, … come first, by number; other names as they stand in the scenario. */
-static uint64_t device_rank(const char *name, size_t order)
-{
-	char *end;
-
-	if (strncmp(name, "eth", 3) != 0 || name[3] < '0' || name[3] > '9')
-		return UINT64_MAX / 2 + order;
-	uint64_t number = strtoull(name + 3, &end, 10);
-
-	return *end ? UINT64_MAX / 2 + order : number;
-}
-
-struct device_end {
-	uint64_t rank;
-	size_t wire; /* of sim->wires: the one that leaves from this device */
-	const char *name;
-	uint32_t mtu;
-};
-
-static int compare_ends(const void *a, const void *b)
-{
-	const struct device_end *left = a, *right = b;
-
-	/* "eth1" and "eth01" have the same number. */
-	if (left->rank == right->rank)
-		return left->wire < right->wire ? -1 : 1;
-	return left->rank < right->rank ? -1 : 1;
-}
-
-static unsigned int find_ends(const struct bh_scenario *scenario, uint32_t node,
-			      struct device_end *ends)
-{
-	unsigned int count = 0;
-
-	for (size_t i = 0; i < scenario->link_count * 2 && count < BH_MAX_DEVICES; i++) {
-		const struct bh_scenario_link *link = &scenario->links[i / 2];
-		const struct bh_scenario_link_end *end = &link->end[i % 2];
-
-		if (end->node == node)
-			ends[count++] = (struct device_end){device_rank(end->device, i), i,
-							    end->device, link->mtu};
-	}
-	qsort(ends, count, sizeof(*ends), compare_ends);
-	return count;
-}
-
-static void create_devices(struct bh_sim_node *node, struct bh_netdev *devices)
-{
-	struct bh_sim *sim = node->sim;
-	struct device_end ends[BH_MAX_DEVICES];
-
-	node->device_count = find_ends(sim->config.scenario, node->id, ends);
-	for (unsigned int i = 0; i < node->device_count; i++) {
-		struct bh_netdev *device = &devices[i];
-		/* The wire that arrives here is the other one of the same link. */
-		struct bh_sim_wire *arriving = &sim->wires[ends[i].wire ^ 1];
-
-		memset(device, 0, sizeof(*device));
-		memcpy(device->name, ends[i].name, strlen(ends[i].name) + 1);
-		/* Locally administered, readable in a capture: node and device. */
-		device->mac[0] = 0x02;
-		device->mac[3] = (unsigned char)(node->id >> 8);
-		device->mac[4] = (unsigned char)node->id;
-		device->mac[5] = (unsigned char)i;
-		device->carrier = 1;
-		device->mtu = ends[i].mtu;
-		node->wires[i] = &sim->wires[ends[i].wire];
-		arriving->to_node = node->id;
-		arriving->to_device = i;
-	}
-}
-
-static struct bh_error *create_wires(struct bh_sim *sim)
-{
-	const struct bh_scenario *scenario = sim->config.scenario;
-
-	sim->wires = calloc(scenario->link_count * 2 + 1, sizeof(*sim->wires));
-	if (!sim->wires)
-		return out_of_memory();
-	for (size_t i = 0; i < scenario->link_count * 2; i++) {
-		const struct bh_scenario_link *link = &scenario->links[i / 2];
-		const struct bh_scenario_link_end *from = &link->end[i % 2];
-		const struct bh_scenario_link_end *to = &link->end[1 - i % 2];
-		struct bh_sim_wire *wire = &sim->wires[i];
-		char name[192];
-
-		wire->slot = scenario->node_count * 2 + i;
-		wire->direction.delay_ns = link->delay_ns;
-		wire->direction.rate_bps = link->rate_bps;
-		wire->direction.loss_ppb = link->loss_ppb;
-		wire->direction.queue_frames = link->queue_frames;
-		snprintf(name, sizeof(name), "%s:%s %s:%s", scenario->nodes[from->node].name,
-			 from->device, scenario->nodes[to->node].name, to->device);
-		bh_rng_init(&wire->direction.rng, scenario->seed, "loss", name);
-	}
-	return NULL;
-}
-
 /* --- nodes --- */
 
 static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
@@ -196,7 +96,7 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 	node->timer_slot = id;
 	node->program_slot = sim->node_count + id;
 	bh_rng_init(&node->entropy, sim->config.scenario->seed, "entropy", node->scenario->name);
-	create_devices(node, devices);
+	bh_sim_devices_create(node, devices);
 	BH_TRY(find_image(sim, node->scenario->kernel, &image));
 	BH_TRY(build_command_line(node, &command_line));
 
@@ -231,13 +131,14 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	sim->images = calloc(sim->node_count, sizeof(*sim->images));
 	sim->image_versions = calloc(sim->node_count, sizeof(*sim->image_versions));
 	sim->result.node_digests = calloc(sim->node_count, sizeof(*sim->result.node_digests));
-	/* A timer and a program start for each node, then the wires. */
-	sim->queue = bh_event_queue_create(sim->node_count * 2 + scenario->link_count * 2);
+	/* A timer and a program start for each node, then the wires, then the timeline. */
+	sim->timeline_slot = sim->node_count * 2 + bh_sim_wire_count(scenario);
+	sim->queue = bh_event_queue_create(sim->timeline_slot + 1);
 	if (!sim->nodes || !sim->images || !sim->image_versions || !sim->queue ||
 	    !sim->result.node_digests)
 		return out_of_memory();
 	BH_TRY(bh_programs_check(scenario, sim->config.inputs));
-	BH_TRY(create_wires(sim));
+	BH_TRY(bh_sim_links_create(sim));
 	BH_TRY(bh_posix_process_setup());
 	BH_TRY(bh_posix_create(sim->config.inputs, &sim->posix));
 	for (uint32_t id = 0; id < sim->node_count; id++)
@@ -286,12 +187,10 @@ void bh_sim_destroy(struct bh_sim *sim)
 	bh_sim_processes_destroy(sim);
 	destroy_result(&sim->result);
 	bh_event_queue_destroy(sim->queue);
-	/* Frames, wherever they are, lie in the pool. */
-	bh_frame_pool_destroy(&sim->frames);
+	bh_sim_links_destroy(sim);
 	bh_error_free(sim->error);
 	free(sim->images);
 	free(sim->image_versions);
-	free(sim->wires);
 	free(sim->nodes);
 	free(sim);
 }
@@ -305,6 +204,8 @@ static void boot_nodes(struct bh_sim *sim)
 	for (size_t i = 0; i < sim->node_count && !sim->error; i++)
 		bh_sim_node_boot(&sim->nodes[i]);
 	sim->result.boot_s = (double)(bh_host_time_ns() - begin_ns) / 1e9;
+	/* Of what happens at one time, the timeline comes first. */
+	bh_sim_timeline_schedule(sim);
 	for (size_t i = 0; i < sim->node_count; i++)
 		bh_sim_program_schedule(&sim->nodes[i]);
 }
@@ -315,8 +216,10 @@ static void handle(struct bh_sim *sim, size_t slot)
 		bh_sim_node_timer(&sim->nodes[slot]);
 	else if (slot < sim->node_count * 2)
 		bh_sim_program_start(&sim->nodes[slot - sim->node_count]);
-	else
+	else if (slot < sim->timeline_slot)
 		bh_sim_wire_arrival(sim, &sim->wires[slot - sim->node_count * 2]);
+	else
+		bh_sim_timeline_action(sim);
 }
 
 static void check_standstill(struct bh_sim *sim)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The inside of a run, shared by sim.c (life and main loop), sim_event.c (events and failures),
- * sim_node.c (what a kernel asks of the simulator) and sim_process.c (programs). Private to them.
+ * sim_node.c (what a kernel asks of the simulator), sim_link.c (its network), sim_timeline.c (what
+ * the scenario does at given times) and sim_process.c (programs). Private to them.
  */
 #ifndef BH_SIMULATOR_SIM_INTERNAL_H
 #define BH_SIMULATOR_SIM_INTERNAL_H
@@ -10,13 +11,28 @@
 #include "posix/posix.h"
 #include "simulator/event_queue.h"
 #include "simulator/link.h"
+#include "simulator/mac_table.h"
 #include "simulator/sim.h"
 
-/* One direction of a link, and where it leads. */
+/* One direction of a link, or of a device's cable to a segment: one of `from` and `to` is NULL
+ * where the segment is. */
 struct bh_sim_wire {
 	struct bh_link_direction direction;
-	uint32_t to_node, to_device;
-	size_t slot; /* of the event queue */
+	struct bh_sim_node *from, *to;
+	uint32_t from_device, to_device;
+	struct bh_sim_segment *segment;
+	uint32_t port; /* of the segment */
+	size_t slot;   /* of the event queue, … */
+	/* … and what it is set to. */
+	uint64_t next_ns, next_sequence;
+	int is_scheduled;
+	uint64_t held_cause; /* the TX event that filled a queue that holds its device */
+};
+
+struct bh_sim_segment {
+	const struct bh_scenario_segment *scenario;
+	struct bh_sim_wire **ports; /* the wires that leave it, in the order of its ends */
+	struct bh_mac_table addresses;
 };
 
 enum bh_sim_process_state {
@@ -49,8 +65,8 @@ struct bh_sim_node {
 
 	struct bh_sim_wire *wires[BH_MAX_DEVICES]; /* by device */
 	unsigned int device_count;
-	struct bh_frame *received_first, *received_last; /* for frame_receive() */
-	struct bh_frame *received_current;		 /* the one it gave last */
+	struct bh_frame_list received;	   /* for frame_receive() */
+	struct bh_frame *received_current; /* the one it gave last */
 
 	size_t timer_slot;
 	uint64_t timer_ns, timer_sequence, timer_cause;
@@ -75,7 +91,10 @@ struct bh_sim {
 	struct bh_posix *posix;
 	struct bh_sim_node *nodes;
 	size_t node_count;
-	struct bh_sim_wire *wires; /* 2 for each link of the scenario */
+	struct bh_sim_wire *wires;	 /* of links, then of segments: see sim_link.c */
+	struct bh_sim_segment *segments; /* as in the scenario */
+	size_t timeline_slot;
+	size_t actions_done; /* of the scenario's timeline */
 	struct bh_sim_process *processes;
 	struct bh_image **images;
 	char **image_versions;
@@ -114,7 +133,31 @@ void bh_sim_node_boot(struct bh_sim_node *node);
 void bh_sim_node_resume(struct bh_sim_node *node, unsigned long interrupts);
 /* The slots of the event queue. */
 void bh_sim_node_timer(struct bh_sim_node *node);
+
+/* --- sim_link.c --- */
+
+struct bh_error *bh_sim_links_create(struct bh_sim *sim);
+void bh_sim_links_destroy(struct bh_sim *sim);
+size_t bh_sim_wire_count(const struct bh_scenario *scenario);
+/* Fills the node's devices (BH_MAX_DEVICES at devices) and connects it to its wires. A node that
+ * starts again gets them with the carrier that they have now. */
+void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices);
+/* The slot of the event queue. */
 void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire);
+/* Of the host's table. */
+void bh_sim_frame_transmit(void *host, unsigned int device, const void *data, unsigned int len,
+			   unsigned long lineage);
+int bh_sim_frame_receive(void *host, struct bh_rx_frame *frame_ret);
+/* Of the timeline. */
+void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index);
+void bh_sim_link_change(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index);
+
+/* --- sim_timeline.c --- */
+
+/* Schedules the next action of the scenario, if there is one. */
+void bh_sim_timeline_schedule(struct bh_sim *sim);
+/* The slot of the event queue. */
+void bh_sim_timeline_action(struct bh_sim *sim);
 
 /* --- sim_process.c --- */
 

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a node's kernel asks of the simulator: time, network, log, entropy. The functions of
- * bh_sim_host_ops run on a stack of the node, see host_abi.h.
+ * What a node's kernel asks of the simulator: time, log, entropy; its network is in sim_link.c. The
+ * functions of bh_sim_host_ops run on a stack of the node, see host_abi.h.
  */
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/hash.h"
-#include "simulator/lineage.h"
 #include "simulator/sim_internal.h"
 
 /* Failures that one node's kernel log can add; a kernel that warns at each packet needs no more. */
@@ -122,139 +119,6 @@ static void host_entropy(void *host, void *bytes_ret, unsigned long len)
 	bh_rng_fill(&node->entropy, bytes_ret, len);
 }
 
-/* --- network --- */
-
-static void lose(struct bh_sim *sim, const struct bh_event *of, enum bh_loss_reason reason)
-{
-	struct bh_event event = *of;
-
-	event.kind = BH_EVENT_LOST;
-	event.cause = of->event;
-	event.value = reason;
-	bh_sim_event_begin(sim, &event);
-}
-
-static void schedule_arrival(struct bh_sim *sim, struct bh_sim_wire *wire)
-{
-	const struct bh_frame *frame = bh_link_first(&wire->direction);
-
-	if (frame)
-		bh_event_queue_set(sim->queue, wire->slot, frame->arrival_ns, frame->sequence);
-	else
-		bh_event_queue_clear(sim->queue, wire->slot);
-}
-
-static void send(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_frame *frame,
-		 const struct bh_event *event)
-{
-	frame->sequence = sim->sequence++;
-	frame->cause = event->event;
-	frame->packet = event->packet;
-	frame->hash = 0;
-	frame->hop = event->hop + 1;
-	enum bh_loss_reason reason =
-		bh_link_send(&wire->direction, &sim->frames, frame, sim->now_ns);
-
-	if (reason != BH_LOSS_NONE)
-		lose(sim, event, reason);
-	else if (bh_link_first(&wire->direction) == frame)
-		schedule_arrival(sim, wire);
-}
-
-static void host_frame_transmit(void *host, unsigned int device, const void *data, unsigned int len,
-				unsigned long lineage)
-{
-	struct bh_sim_node *node = host;
-	struct bh_sim *sim = node->sim;
-	struct bh_event event = {
-		.event = bh_sim_next_event(sim),
-		.vtime_ns = sim->now_ns,
-		.kind = BH_EVENT_TX,
-		.cause = sim->handling,
-		.node = node->id,
-		.device = device,
-		.length = len,
-	};
-	struct bh_frame *frame = NULL;
-
-	assert(device < node->device_count);
-	event.hop = bh_lineage_hop(lineage);
-	event.packet = event.hop ? bh_lineage_packet(lineage) : event.event;
-	sim->result.frames++;
-	if (len <= BH_FRAME_LENGTH_MAX) {
-		frame = bh_frame_create(&sim->frames, data, len);
-		if (!frame) {
-			bh_sim_abort(sim, bh_error_new(BH_ERR_NOMEM, "out of memory for frames"));
-			return;
-		}
-		data = frame->data;
-		if (sim->config.observer.frame)
-			sim->config.observer.frame(sim->config.observer.arg, &event, frame->data,
-						   len);
-	}
-	event.hash = bh_event_hash(data, len);
-	bh_sim_event_begin(sim, &event);
-	if (frame)
-		send(sim, node->wires[device], frame, &event);
-	else
-		lose(sim, &event, BH_LOSS_TOO_LONG);
-}
-
-void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire)
-{
-	struct bh_sim_node *node = &sim->nodes[wire->to_node];
-	struct bh_frame *frame = bh_link_receive(&wire->direction, &sim->frames);
-	struct bh_event event = {
-		.kind = BH_EVENT_RX,
-		.cause = frame->cause,
-		.packet = frame->packet,
-		.hash = frame->hash,
-		.node = node->id,
-		.device = wire->to_device,
-		.hop = frame->hop,
-		.length = frame->length,
-	};
-
-	schedule_arrival(sim, wire);
-	bh_sim_event_begin(sim, &event);
-	sim->handling = event.event;
-	if (node->is_dead) {
-		bh_frame_release(&sim->frames, frame);
-		lose(sim, &event, BH_LOSS_NODE_DOWN);
-		return;
-	}
-	/* What the kernel is told about it: see host_frame_receive(). */
-	frame->cause = wire->to_device;
-	if (node->received_last)
-		node->received_last->next = frame;
-	else
-		node->received_first = frame;
-	node->received_last = frame;
-	bh_sim_node_resume(node, BH_IRQ_NET);
-}
-
-static int host_frame_receive(void *host, struct bh_rx_frame *frame_ret)
-{
-	struct bh_sim_node *node = host;
-	struct bh_frame *frame = node->received_first;
-
-	if (node->received_current)
-		bh_frame_release(&node->sim->frames, node->received_current);
-	node->received_current = frame;
-	if (!frame)
-		return 0;
-	node->received_first = frame->next;
-	if (!node->received_first)
-		node->received_last = NULL;
-	*frame_ret = (struct bh_rx_frame){
-		.data = frame->data,
-		.len = frame->length,
-		.device = (unsigned int)frame->cause,
-		.packet = bh_lineage_pack(frame->packet, frame->hop),
-	};
-	return 1;
-}
-
 /* --- log --- */
 
 static void log_failure(struct bh_sim_node *node, const char *what)
@@ -319,8 +183,8 @@ const struct bh_host_ops bh_sim_host_ops = {
 	.timer_set = host_timer_set,
 	.console = host_console,
 	.entropy = host_entropy,
-	.frame_transmit = host_frame_transmit,
-	.frame_receive = host_frame_receive,
+	.frame_transmit = bh_sim_frame_transmit,
+	.frame_receive = bh_sim_frame_receive,
 	.spawn_next = bh_sim_spawn_next,
 	.spawn_result = bh_sim_spawn_result,
 };

@@ -52,6 +52,7 @@ static const char whole[] =
 static void test_topology(const struct bh_scenario *scenario)
 {
 	const struct bh_scenario_link *link = scenario->links;
+	const struct bh_link_properties *sends = &link->end[0].sends;
 
 	check(strcmp(scenario->name, "all of it") == 0 && scenario->seed == UINT64_MAX &&
 		      scenario->stop_ns == 90000000000,
@@ -60,12 +61,15 @@ static void test_topology(const struct bh_scenario *scenario)
 		      strcmp(scenario->nodes[1].name, "b.c") == 0,
 	      "nodes are in the document's order");
 	check(scenario->link_count == 2 && link->end[0].node == 0 && link->end[1].node == 1 &&
-		      strcmp(link->end[1].device, "wan") == 0 && link->delay_ns == 2500 &&
-		      link->rate_bps == 1500000 && link->loss_ppb == 1000000 &&
-		      link->queue_frames == 7 && link->mtu == 9000,
+		      strcmp(link->end[1].device, "wan") == 0 && sends->delay_ns == 2500 &&
+		      sends->rate_bps == 1500000 && sends->loss_ppb == 1000000 &&
+		      sends->queue_frames == 7 && link->mtu == 9000 &&
+		      memcmp(sends, &link->end[1].sends, sizeof(*sends)) == 0,
 	      "a link with everything, before the nodes it names");
-	check(link[1].delay_ns == 0 && link[1].rate_bps == 0 && link[1].loss_ppb == 0 &&
-		      link[1].queue_frames == 1000 && link[1].mtu == 1500,
+	sends = &link[1].end[1].sends;
+	check(sends->delay_ns == 0 && sends->rate_bps == 0 && sends->loss_ppb == 0 &&
+		      sends->queue_frames == 1000 && sends->is_jitter_ordered &&
+		      link[1].mtu == 1500,
 	      "a link with defaults, both ends on one node");
 }
 
@@ -140,11 +144,94 @@ static void test_alias(void)
 	bh_scenario_destroy(scenario);
 }
 
+static const char network[] =
+	"general: {stop_time: 60s}\n"
+	"topology:\n"
+	"  nodes: {a: , b: , c: }\n"
+	"  links:\n"
+	"    - delay: 5ms\n"
+	"      jitter: 1ms\n"
+	"      endpoints: [\"a:eth0\", {node: b, interface: eth0, mac: \"02:00:00:00:00:FF\",\n"
+	"                              delay: 7ms, jitter_reorders: true}]\n"
+	"      queue: {frames: 9, bytes: 64kB, discipline: codel, target: 1ms, interval: 50ms}\n"
+	"  segments:\n"
+	"    lan:\n"
+	"      kind: hub\n"
+	"      rate: 10mbit\n"
+	"      endpoints: [\"a:eth1\", {node: b, interface: eth1, loss: 1%,\n"
+	"                              receives: {rate: 1mbit, queue: {full: hold}}}]\n"
+	"    wan: {ageing: 20s, endpoints: [\"c:eth0\"], mtu: 9000}\n"
+	"events:\n"
+	"  - {at: 9s, link: \"a:eth0\", delay: 1s, direction: rx}\n"
+	"  - {at: 8s, link: \"b:eth0\", state: down}\n"
+	"  - {at: 8s, link: \"b:eth1\", duplicate: 2%, rate: unlimited}\n"
+	"  - {at: 10s, link: \"b:eth0\", jitter: 2ms}\n";
+
+static void test_links(const struct bh_scenario *scenario)
+{
+	const struct bh_scenario_link_end *end = scenario->links[0].end;
+	const struct bh_scenario_segment *segment = scenario->segments;
+
+	check(end[0].sends.delay_ns == 5000000 && end[1].sends.delay_ns == 7000000 &&
+		      end[1].sends.jitter_ns == 1000000 && end[0].sends.is_jitter_ordered &&
+		      !end[1].sends.is_jitter_ordered,
+	      "an end's own properties come before the link's");
+	check(!end[0].has_mac && end[1].has_mac && end[1].mac[5] == 0xff, "a MAC address");
+	check(end[0].sends.queue_frames == 9 && end[0].sends.queue_bytes == 64000 &&
+		      end[0].sends.discipline == BH_QUEUE_CODEL &&
+		      end[0].sends.codel_target_ns == 1000000 &&
+		      end[0].sends.codel_interval_ns == 50000000,
+	      "a queue with everything");
+	check(scenario->segment_count == 2 && segment->kind == BH_SEGMENT_HUB &&
+		      segment->end_count == 2 && segment[1].kind == BH_SEGMENT_SWITCH &&
+		      segment[1].ageing_ns == 20000000000 && segment[1].mtu == 9000 &&
+		      segment->ageing_ns == 300000000000,
+	      "segments");
+	end = segment->ends;
+	check(end[0].receives.rate_bps == 10000000 && end[1].sends.loss_ppb == 10000000 &&
+		      end[1].receives.loss_ppb == 10000000 && end[1].sends.rate_bps == 10000000 &&
+		      end[1].receives.rate_bps == 1000000 && end[1].receives.is_queue_held &&
+		      !end[1].sends.is_queue_held,
+	      "a segment's ends have both directions");
+}
+
+static void test_network(void)
+{
+	struct bh_scenario *scenario = parse(network, strlen(network));
+
+	check(scenario != NULL, "a network with everything is read");
+	if (!scenario)
+		return;
+	const struct bh_scenario_action *action = scenario->actions;
+
+	test_links(scenario);
+	check(scenario->action_count == 4 && action[0].at_ns == 8000000000 &&
+		      action[0].kind == BH_ACTION_LINK_STATE && action[0].end == 1 &&
+		      !action[0].is_up && action[1].at_ns == 8000000000 && action[1].end == 3,
+	      "events are in the order of their times, then of the document");
+	check(action[1].kind == BH_ACTION_LINK_CHANGE && action[1].has_sends &&
+		      action[1].has_receives && action[1].sends.duplicate_ppb == 20000000 &&
+		      action[1].sends.loss_ppb == 10000000 && action[1].sends.rate_bps == 0 &&
+		      action[1].receives.is_queue_held,
+	      "a change leaves the other properties");
+	check(!action[2].has_sends && action[2].has_receives &&
+		      action[2].receives.delay_ns == 1000000000,
+	      "one direction");
+	check(action[3].sends.delay_ns == 1000000000 && action[3].receives.delay_ns == 5000000 &&
+		      action[3].receives.jitter_ns == 2000000,
+	      "a change stands on those before it");
+	bh_scenario_destroy(scenario);
+}
+
 /* --- what is refused --- */
 
-#define HEAD  "general: {stop_time: 1s}\ntopology:\n  nodes:\n    h1: {}\n    h2: {}\n"
-#define LINKS HEAD "  links:\n"
-#define PROC  "general: {stop_time: 9s}\ntopology:\n  nodes:\n    h1:\n      processes:\n        - "
+#define HEAD	 "general: {stop_time: 1s}\ntopology:\n  nodes:\n    h1: {}\n    h2: {}\n"
+#define LINKS	 HEAD "  links:\n"
+#define SEGMENTS HEAD "  segments: "
+#define EVENTS                                                                                     \
+	LINKS "    - {endpoints: [h1:eth0, h2:eth0], delay: 5ms}\n"                                \
+	      "events: "
+#define PROC "general: {stop_time: 9s}\ntopology:\n  nodes:\n    h1:\n      processes:\n        - "
 
 static const struct {
 	const char *text, *message;
@@ -170,13 +257,14 @@ static const struct {
 	{"topologie: {}\n",
 	 "t.yaml:1:1: unknown key \"topologie\" in a scenario; did you mean \"topology\"?"},
 	{"x: {}\n",
-	 "t.yaml:1:1: unknown key \"x\" in a scenario; it knows: name, general, topology"},
+	 "t.yaml:1:1: unknown key \"x\" in a scenario; it knows: name, general, topology, "
+	 "events"},
 	{"expect: []\n", "t.yaml:1:1: \"expect\" isn't supported yet; remove it"},
-	{"events: []\n", "t.yaml:1:1: \"events\" isn't supported yet; remove it"},
 	{"name: \"\"\n", "t.yaml:1:7: a name has 1 to 200 bytes, not 0"},
 	{"name: \"a\\eb\"\n", "t.yaml:1:7: a name can't hold control characters"},
 	{"\"a\\e[31m\": 1\n",
-	 "t.yaml:1:1: unknown key \"a?[31m\" in a scenario; it knows: name, general, topology"},
+	 "t.yaml:1:1: unknown key \"a?[31m\" in a scenario; it knows: name, general, topology, "
+	 "events"},
 	{"name: a\n", "t.yaml:1:1: the scenario has no topology; add topology: {nodes: {h1: {}}}"},
 	{"topology: {nodes: {a: {}}}\n",
 	 "t.yaml:1:1: the scenario doesn't say when it ends; add general: {stop_time: 30s}"},
@@ -258,7 +346,75 @@ static const struct {
 	 "\"eth0\""},
 	{LINKS "    - {delay: 1ms}\n",
 	 "t.yaml:7:7: the link has no endpoints; write endpoints: [\"h1:eth0\", \"h2:eth0\"]"},
-	{LINKS "    - {jitter: 1ms}\n", "t.yaml:7:8: \"jitter\" isn't supported yet; remove it"},
+	{LINKS "    - {jitter: 1ms}\n",
+	 "t.yaml:7:7: jitter is more than the delay, and no frame arrives before it is sent; give "
+	 "a larger delay"},
+	{LINKS "    - {reorder: 1%}\n",
+	 "t.yaml:7:7: without a delay no frame can be overtaken; give a delay along with reorder"},
+	{LINKS "    - {jitter_reorders: yes}\n",
+	 "t.yaml:7:25: jitter_reorders is true or false, not \"yes\""},
+	{LINKS "    - {queue: {discipline: red}}\n",
+	 "t.yaml:7:28: discipline is \"drop-tail\", \"drop-head\" or \"codel\", not \"red\""},
+	{LINKS "    - {queue: {full: wait}}\n",
+	 "t.yaml:7:22: full is \"drop\" or \"hold\", not \"wait\""},
+	{LINKS "    - {queue: {full: hold, discipline: drop-head}}\n",
+	 "t.yaml:7:7: a queue that holds its device loses nothing, so drop-head has no meaning "
+	 "with full: hold"},
+	{LINKS "    - {endpoints: [h1:eth0, h2:eth0, h2:eth1]}\n",
+	 "t.yaml:7:19: a link has 2 endpoints, not 3; more than two devices share a segment"},
+	{LINKS "    - {endpoints: [h1:eth0, {node: h2}]}\n",
+	 "t.yaml:7:29: the endpoint names no node and interface; write {node: h1, interface: "
+	 "eth0}"},
+	{LINKS "    - {endpoints: [h1:eth0, {node: h2, interface: eth0, mac: 1}]}\n",
+	 "t.yaml:7:62: \"1\" is no MAC address; write one such as \"02:00:00:00:00:01\", in "
+	 "quotes"},
+	{LINKS "    - {endpoints: [h1:eth0, {node: h2, interface: eth0, mac: "
+	       "\"01:00:00:00:00:01\"}]}\n",
+	 "t.yaml:7:62: \"01:00:00:00:00:01\" can't be the address of one device: it is that of a "
+	 "group"},
+	{LINKS "    - {endpoints: [h1:eth0, {node: h2, interface: eth0, receives: {}}]}\n",
+	 "t.yaml:7:57: unknown key \"receives\" in an endpoint; it knows: node, interface, mac, "
+	 "delay, jitter, jitter_reorders, rate, loss, duplicate, reorder, corrupt, queue"},
+	{LINKS "    - {endpoints: [h1:eth0, {node: h1, interface: eth0}]}\n",
+	 "t.yaml:7:29: \"h1:eth0\" is already an end of the link on line 7"},
+	{SEGMENTS "[]\n",
+	 "t.yaml:6:13: segments wants a mapping of names, such as {lan: {endpoints: [\"h1:eth0\", "
+	 "\"h2:eth0\"]}}"},
+	{SEGMENTS "{lan: {}}\n",
+	 "t.yaml:6:19: the segment has no endpoints; write endpoints: [\"h1:eth0\", \"h2:eth0\", "
+	 "\"h3:eth0\"]"},
+	{SEGMENTS "{lan: {endpoints: []}}\n", "t.yaml:6:31: a segment has at least 1 endpoint"},
+	{SEGMENTS "{lan: {kind: bridge, endpoints: [h1:eth0]}}\n",
+	 "t.yaml:6:26: kind is \"switch\" or \"hub\", not \"bridge\""},
+	{SEGMENTS "{lan: {endpoints: [h1:eth0]}, wan: {endpoints: [h1:eth0]}}\n",
+	 "t.yaml:6:61: \"h1:eth0\" is already an end of the segment on line 6"},
+	{EVENTS "{}\n", "t.yaml:8:9: events wants a list, not a mapping"},
+	{EVENTS "[at]\n",
+	 "t.yaml:8:10: an event wants a mapping, such as {at: 12s, link: \"h1:eth0\", state: "
+	 "down}"},
+	{EVENTS "[{link: h1:eth0}]\n", "t.yaml:8:10: the event has no time; write at: 12s"},
+	{EVENTS "[{at: 1s, link: h1:eth0}]\n",
+	 "t.yaml:8:15: the event would happen at or after the end of the run; see general: "
+	 "stop_time"},
+	{EVENTS "[{at: 0s}]\n",
+	 "t.yaml:8:10: the event doesn't say what it is about; write link: \"NODE:DEVICE\""},
+	{EVENTS "[{at: 0s, link: h1:eth1, state: up}]\n",
+	 "t.yaml:8:25: no link ends at \"h1:eth1\"; did you mean \"h1:eth0\"?"},
+	{EVENTS "[{at: 0s, link: h1:eth0}]\n",
+	 "t.yaml:8:10: the event doesn't say what happens to the link; write state: down, or a "
+	 "property such as delay: 5ms"},
+	{EVENTS "[{at: 0s, link: h1:eth0, state: off}]\n",
+	 "t.yaml:8:41: state is \"up\" or \"down\", not \"off\""},
+	{EVENTS "[{at: 0s, link: h1:eth0, state: up, delay: 1s}]\n",
+	 "t.yaml:8:10: an event changes a link's state or its properties; make it two events with "
+	 "the same time"},
+	{EVENTS "[{at: 0s, link: h1:eth0, dealy: 1s}]\n",
+	 "t.yaml:8:34: unknown key \"dealy\" in an event; did you mean \"delay\"?"},
+	{EVENTS "[{at: 0s, link: h1:eth0, delay: 1s, direction: out}]\n",
+	 "t.yaml:8:56: direction is \"both\", \"tx\" or \"rx\", not \"out\""},
+	{EVENTS "[{at: 0.2s, link: h1:eth0, jitter: 6ms}, {at: 0.1s, link: h1:eth0, delay: 4ms}]\n",
+	 "t.yaml:8:10: jitter is more than the delay, and no frame arrives before it is sent; give "
+	 "a larger delay"},
 	{LINKS "    - {rate: 100Mbit}\n",
 	 "t.yaml:7:14: \"100Mbit\" isn't a rate: unknown unit \"Mbit\"; did you mean \"mbit\"?"},
 	{LINKS "    - {rate: 0}\n",
@@ -340,6 +496,7 @@ static void test_large(void)
 int main(void)
 {
 	test_whole();
+	test_network();
 	test_alias();
 	test_refused();
 	test_large();

@@ -33,7 +33,9 @@ LDFLAGS  = -static-pie -Wl,-z,noexecstack
 LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -lzstd -lseccomp
 
 LAYER_SOURCES = $(foreach layer,$(LAYERS),$(wildcard $(layer)/*.c $(layer)/*.S))
-CLI_SOURCES   = $(wildcard cli/*.c cli/*.S)
+# What only scenarios that are C programs have.
+LIBRARY_SOURCES = cli/scenario_main.c
+CLI_SOURCES   = $(filter-out $(LIBRARY_SOURCES),$(wildcard cli/*.c cli/*.S))
 UNIT_SOURCES  = $(wildcard tests/unit/test_*.c)
 object        = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(1)))
 LAYER_OBJECTS = $(call object,$(LAYER_SOURCES))
@@ -48,7 +50,7 @@ KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNELS))
 .SECONDARY:
 .PHONY: all backhop kernels deps demo test unit lint format bench install clean help FORCE
 
-all: backhop kernels $(BUILD)/gdb-plugin ## the program, the kernel images and the gdb plugin
+all: backhop kernels $(BUILD)/gdb-plugin $(BUILD)/libbackhop.a $(BUILD)/backhop.pc ## the program, the kernel images, the gdb plugin, the library for scenarios in C
 
 backhop: $(BUILD)/backhop ## the program alone
 
@@ -60,6 +62,25 @@ $(BUILD)/obj/%.o: %
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Scenarios that are C programs are linked with the whole of it: see docs/c-interface.md. Where the
+# kernel images are is the one thing that installing changes (bh_library_home).
+LIBRARY_OBJECTS = $(filter-out %/cli/main.c.o,$(CLI_OBJECTS)) $(LAYER_OBJECTS) \
+	$(call object,$(LIBRARY_SOURCES))
+home_object = printf 'const char bh_library_home[] = "%s";\n' "$(1)" | \
+	$(CC) $(CFLAGS) -x c -c -o $(2) -
+
+$(BUILD)/libbackhop.a: $(LIBRARY_OBJECTS)
+	@echo "  AR $@"
+	$(Q)$(call home_object,$(abspath $(BUILD)),$(BUILD)/obj/home.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^ $(BUILD)/obj/home.o
+
+# $(call pkgconfig,FOLDER OF INCLUDE FILES,FOLDER OF THE LIBRARY)
+pkgconfig = sed -e 's,@INCLUDE@,$(1),' -e 's,@LIB@,$(2),' -e 's,@LIBS@,$(LDLIBS),' backhop.pc.in
+
+$(BUILD)/backhop.pc: backhop.pc.in Makefile
+	@mkdir -p $(@D)
+	$(Q)$(call pkgconfig,$(abspath include),$(abspath $(BUILD))) >$@
 
 kernels: $(KERNEL_DIRS)
 
@@ -103,7 +124,7 @@ lint: deps ## format, include direction, warnings, shell and Python checks, hygi
 	@scripts/lint
 
 format: ## reformats the C files as lint wants them
-	find $(LAYERS) cli tests bench -name '*.[ch]' -exec clang-format -i {} +
+	find $(LAYERS) cli include examples tests bench -name '*.[ch]' -exec clang-format -i {} +
 
 bench: ## every benchmark, one JSON object a line
 	@scripts/install-deps bench
@@ -122,6 +143,13 @@ install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 	for page in docs/man/*.1; do install -D -m 644 $$page $(SHARE)/man/man1/$${page##*/} || exit 1; done
 	install -D -m 644 completion/backhop.bash $(SHARE)/bash-completion/completions/backhop
 	install -D -m 644 docs/scenario.schema.json $(SHARE)/backhop/scenario.schema.json
+	for header in include/backhop/*.h; do \
+		install -D -m 644 $$header $(DESTDIR)$(PREFIX)/$$header || exit 1; done
+	install -D -m 644 $(BUILD)/libbackhop.a $(DESTDIR)$(PREFIX)/lib/libbackhop.a
+	mkdir $(BUILD)/home && $(call home_object,$(PREFIX)/lib/backhop,$(BUILD)/home/home.o) && \
+		$(AR) r $(DESTDIR)$(PREFIX)/lib/libbackhop.a $(BUILD)/home/home.o && rm -r $(BUILD)/home
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	$(call pkgconfig,$(PREFIX)/include,$(PREFIX)/lib) >$(DESTDIR)$(PREFIX)/lib/pkgconfig/backhop.pc
 
 clean: ## removes the build folder; kernel images stay in their cache
 	rm -rf $(BUILD)

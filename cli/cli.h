@@ -32,7 +32,16 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_command_run, bh_command_record, bh_command_verify,
-	bh_command_info, bh_command_events, bh_command_replay, bh_command_doctor;
+	bh_command_info, bh_command_events, bh_command_replay, bh_command_doctor, bh_command_yaml;
+
+/* What `backhop`'s main() does. */
+int bh_cli_main(int argc, char **argv);
+/* "backhop", or the file name of the scenario's program. */
+const char *bh_cli_program_name(void);
+
+/* The command line as it was typed: bh_cli_parse() changes the one that commands get. */
+void bh_cli_arguments_keep(int argc, char **argv);
+char *const *bh_cli_arguments(void);
 
 /* An option without a value sets *flag to 1, one with a value stores it in *value. */
 struct bh_option {

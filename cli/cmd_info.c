@@ -117,6 +117,10 @@ static void print_inputs(const struct bh_trace *trace)
 			printf("kernel     ");
 			bh_print_safe(stdout, input->name);
 			printf(", build-id %s\n", input->build_id ? input->build_id : "unknown");
+		} else if (input->role == BH_TRACE_PROGRAM) {
+			printf("program    ");
+			bh_print_safe(stdout, input->name);
+			fputc('\n', stdout);
 		} else if (input->role == BH_TRACE_FILE) {
 			read += input->kind == 1 && input->was_read;
 			looked_at++;

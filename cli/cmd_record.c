@@ -52,15 +52,19 @@ static struct bh_error *summary_store(struct record *record, const struct bh_sim
 	return error;
 }
 
-static struct bh_error *record_scenario(struct record *record, const char *path, const char *folder,
-					int is_quiet, const struct bh_sim_result **result_ret)
+static struct bh_error *record_scenario(struct record *record, const char *folder, int is_quiet,
+					const struct bh_sim_result **result_ret)
 {
 	const struct bh_recorder_config config = {
 		.trace_path = record->trace,
-		.scenario_path = path,
+		.scenario_path = record->file.name,
 		.scenario_text = record->file.text,
 		.scenario_size = record->file.length,
 		.scenario = record->file.scenario,
+		.build = record->file.build,
+		.program_path = record->file.program,
+		.program_arguments = record->file.arguments,
+		.program_arguments_size = record->file.arguments_size,
 		.find_kernel = bh_find_kernel,
 		.observer = bh_live_run_observer(&record->live),
 	};
@@ -97,7 +101,8 @@ static int print_result(const struct bh_summary *summary, int is_json, int is_qu
 	if (status && !is_quiet) {
 		FILE *stream = is_json ? stderr : stdout;
 
-		fputs("replay: backhop replay ", stream);
+		fprintf(stream, "replay: %s replay ",
+			bh_build_registered() ? bh_cli_arguments()[0] : "backhop");
 		print_word(stream, summary->trace);
 		fputc('\n', stream);
 	}
@@ -131,16 +136,14 @@ static int cmd_record(int argc, char **argv)
 				  &argc, argv);
 	if (status >= 0)
 		return status;
-	if (argc != 2)
-		return bh_cli_usage(&bh_command_record,
-				    argc < 2 ? "name a scenario file"
-					     : "name one scenario file, not %d",
-				    argc - 1);
-	struct bh_error *error = bh_scenario_file_open(argv[1], seed, &record.file);
+	status = bh_scenario_arguments_check(&bh_command_record, argc);
+	if (status >= 0)
+		return status;
+	struct bh_error *error = bh_scenario_arguments_open(argc, argv, seed, &record.file);
 	if (!error)
 		error = trace_choose(&record);
 	if (!error)
-		error = record_scenario(&record, argv[1], folder, is_quiet, &result);
+		error = record_scenario(&record, folder, is_quiet, &result);
 	if (error) {
 		status = bh_cli_fail(error);
 	} else {

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/gdb_session.h"
 #include "cli/kernel_path.h"
+#include "cli/scenario_program.h"
 #include "replayer/engine.h"
 #include "replayer/gdb_server.h"
 #include "replayer/lineage.h"
@@ -228,7 +229,9 @@ static int cmd_replay(int argc, char **argv)
 	error = bh_trace_open(arguments.file, &trace);
 	if (error)
 		return bh_cli_fail(error);
-	error = replay(&arguments, trace, &status);
+	error = bh_trace_hand_over(trace);
+	if (!error)
+		error = replay(&arguments, trace, &status);
 	bh_trace_close(trace);
 	return error ? bh_cli_fail(error) : status;
 }

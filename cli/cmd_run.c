@@ -21,6 +21,7 @@ static struct bh_error *run_scenario(struct run *run, const char *folder, int is
 {
 	struct bh_sim_config config = {
 		.scenario = run->file.scenario,
+		.build = run->file.build,
 		.find_kernel = bh_find_kernel,
 		.observer = bh_live_run_observer(&run->live),
 	};
@@ -50,12 +51,10 @@ static int cmd_run(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	if (argc != 2)
-		return bh_cli_usage(&bh_command_run,
-				    argc < 2 ? "name a scenario file"
-					     : "name one scenario file, not %d",
-				    argc - 1);
-	struct bh_error *error = bh_scenario_file_open(argv[1], seed, &run.file);
+	status = bh_scenario_arguments_check(&bh_command_run, argc);
+	if (status >= 0)
+		return status;
+	struct bh_error *error = bh_scenario_arguments_open(argc, argv, seed, &run.file);
 
 	if (!error)
 		error = run_scenario(&run, folder, is_quiet, &result);

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/kernel_path.h"
 #include "cli/safe_text.h"
+#include "cli/scenario_program.h"
 #include "common/host_time.h"
 #include "common/json.h"
 #include "replayer/engine.h"
@@ -108,8 +109,10 @@ static int cmd_verify(int argc, char **argv)
 	struct bh_error *error = bh_trace_open(argv[1], &trace);
 	if (error)
 		return bh_cli_fail(error);
-	error = bh_verify(trace, bh_find_kernel, NULL, plant_event, &verdict.is_diverged,
-			  &verdict.divergence);
+	error = bh_trace_hand_over(trace);
+	if (!error)
+		error = bh_verify(trace, bh_find_kernel, NULL, plant_event, &verdict.is_diverged,
+				  &verdict.divergence);
 	verdict.wall_s = (double)(bh_host_time_ns() - begin_ns) / 1e9;
 	status = error ? bh_cli_fail(error) : verdict_show(trace, &verdict, is_json);
 	bh_trace_close(trace);

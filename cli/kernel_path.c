@@ -9,6 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *home;
+
+void bh_installed_home(const char *folder)
+{
+	home = folder;
+}
+
 /* The folder of the executable, without a slash at the end; 0 or -1. */
 static int program_folder(char folder_ret[PATH_MAX])
 {
@@ -46,7 +53,9 @@ char *bh_find_installed(const char *name)
 	if (program_folder(folder) < 0)
 		return NULL;
 	path = existing(folder, "", name);
-	return path ? path : existing(folder, "/../lib/backhop", name);
+	if (!path)
+		path = existing(folder, "/../lib/backhop", name);
+	return path || !home ? path : existing(home, "", name);
 }
 
 /* Whether folder has a kernel-VERSION/image. */
@@ -75,7 +84,9 @@ char *bh_kernel_folder(void)
 	snprintf(installed, sizeof(installed), "%s/../lib/backhop", folder);
 	if (has_kernels(folder))
 		return strdup(folder);
-	return has_kernels(installed) ? strdup(installed) : NULL;
+	if (has_kernels(installed))
+		return strdup(installed);
+	return home && has_kernels(home) ? strdup(home) : NULL;
 }
 
 struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where a kernel image of a version is: $BACKHOP_KERNEL_DIR/kernel-VERSION/image, then beside the
- * executable (the build folder), then PREFIX/lib/backhop. Used by every command that runs nodes.
+ * executable (the build folder), then PREFIX/lib/backhop; for a scenario's program, which may lie
+ * anywhere, also where its library was installed. Used by every command that runs nodes.
  */
 #ifndef BH_CLI_KERNEL_PATH_H
 #define BH_CLI_KERNEL_PATH_H
 
 #include "common/error.h"
+
+/* Where the library was installed. */
+void bh_installed_home(const char *folder);
 
 /* For bh_sim_config.find_kernel; arg is not used. The caller frees *path_ret. A version that isn't
  * built is BH_ERR_MACHINE with the command that builds it. */

@@ -3,12 +3,38 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "common/suggest.h"
+#include "simulator/build.h"
 
 #define OPTIONS_MAX 24u
+
+static char *const *arguments;
+
+void bh_cli_arguments_keep(int argc, char **argv)
+{
+	char **kept = calloc((size_t)argc + 1, sizeof(*kept));
+
+	for (int i = 0; kept && i < argc; i++)
+		kept[i] = argv[i];
+	arguments = kept;
+}
+
+char *const *bh_cli_arguments(void)
+{
+	return arguments;
+}
+
+const char *bh_cli_program_name(void)
+{
+	const char *name = arguments && bh_build_registered() ? arguments[0] : "backhop";
+	const char *slash = strrchr(name, '/');
+
+	return slash ? slash + 1 : name;
+}
 
 void bh_cli_note(const char *format, ...)
 {
@@ -38,7 +64,7 @@ int bh_cli_usage(const struct bh_command *command, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, " (see: backhop %s --help)\n", command->name);
+	fprintf(stderr, " (see: %s %s --help)\n", bh_cli_program_name(), command->name);
 	return BH_EXIT_USAGE;
 }
 
@@ -67,7 +93,16 @@ int bh_cli_parse_u64(const char *text, uint64_t *value_ret)
 
 static int print_help(const struct bh_command *command)
 {
-	printf("usage: backhop %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
+	const char *file = strstr(command->synopsis, " SCENARIO");
+
+	/* A program that is a scenario needs no file. */
+	if (file && bh_build_registered())
+		printf("usage: %s %s %.*s [-- ARGUMENT…]\n\n%s\n", bh_cli_program_name(),
+		       command->name, (int)(file - command->synopsis), command->synopsis,
+		       command->summary);
+	else
+		printf("usage: %s %s %s\n\n%s\n", bh_cli_program_name(), command->name,
+		       command->synopsis, command->summary);
 	if (command->help)
 		printf("\n%s\n", command->help);
 	return bh_cli_finish(BH_EXIT_PASS);

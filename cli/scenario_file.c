@@ -83,13 +83,39 @@ struct bh_error *bh_scenario_file_open(const char *path, const char *seed,
 	}
 	if (seed)
 		file.scenario->seed = seed_value;
+	file.name = strdup(path);
+	if (!file.name) {
+		bh_scenario_file_close(&file);
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	}
 	*file_ret = file;
 	return NULL;
+}
+
+int bh_scenario_arguments_check(const struct bh_command *command, int argc)
+{
+	if (bh_build_registered() || argc == 2)
+		return -1;
+	return bh_cli_usage(command,
+			    argc < 2 ? "name a scenario file" : "name one scenario file, not %d",
+			    argc - 1);
+}
+
+struct bh_error *bh_scenario_arguments_open(int argc, char **argv, const char *seed,
+					    struct bh_scenario_file *file_ret)
+{
+	if (bh_build_registered())
+		return bh_scenario_program_open(argc, argv, seed, file_ret);
+	return bh_scenario_file_open(argv[1], seed, file_ret);
 }
 
 void bh_scenario_file_close(struct bh_scenario_file *file)
 {
 	bh_scenario_destroy(file->scenario);
+	bh_build_destroy(file->build);
 	free(file->text);
+	free(file->name);
+	free(file->program);
+	free(file->arguments);
 	memset(file, 0, sizeof(*file));
 }

@@ -18,6 +18,7 @@ static const char *const loss_names[] = {
 	[BH_LOSS_RANDOM] = "loss",	   [BH_LOSS_QUEUE] = "queue",
 	[BH_LOSS_NODE_DOWN] = "node-down", [BH_LOSS_TOO_LONG] = "too-long",
 	[BH_LOSS_LINK_DOWN] = "link-down", [BH_LOSS_CODEL] = "codel",
+	[BH_LOSS_SCENARIO] = "scenario",
 };
 
 const char *bh_loss_reason_name(uint64_t reason)

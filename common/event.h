@@ -44,6 +44,7 @@ enum bh_loss_reason {
 	BH_LOSS_TOO_LONG = 4,  /* longer than any frame can be */
 	BH_LOSS_LINK_DOWN = 5, /* the link went down, or was */
 	BH_LOSS_CODEL = 6,     /* its queue is kept short: frames waited too long in it */
+	BH_LOSS_SCENARIO = 7,  /* a function of the scenario's program took it */
 };
 
 #define BH_NO_NODE   UINT32_MAX

@@ -22,6 +22,7 @@
 /* The host's clock is read once in this many calls of between(): reading costs a system call. */
 #define CALLS_PER_CLOCK_READ 64u
 #define KERNEL_IMAGE_MAX     (1ul << 30)
+#define PROGRAM_MAX	     (1ul << 30)
 
 /* What the trace already says of an input. */
 enum input_state { INPUT_UNKNOWN, INPUT_LOOKED_AT, INPUT_READ };
@@ -60,6 +61,30 @@ static struct bh_error *scenario_write(struct bh_recorder *recorder)
 	};
 
 	bh_hash128(input.text, input.text_size, input.hash);
+	return bh_trace_write_input(recorder->writer, &input);
+}
+
+static struct bh_error *program_write(struct bh_recorder *recorder)
+{
+	const struct bh_recorder_config *config = &recorder->config;
+	struct bh_trace_input input = {
+		.role = BH_TRACE_PROGRAM,
+		.kind = BH_INPUT_FILE,
+		.was_read = 1,
+		.name = config->program_path,
+		.text = config->program_arguments,
+		.text_size = config->program_arguments_size,
+	};
+	uint8_t *bytes;
+	size_t length;
+
+	if (!config->program_path)
+		return NULL;
+	BH_TRY(bh_file_read("/proc/self/exe", "the scenario's program", PROGRAM_MAX, &bytes,
+			    &length));
+	bh_hash128(bytes, length, input.hash);
+	input.size = length;
+	free(bytes);
 	return bh_trace_write_input(recorder->writer, &input);
 }
 
@@ -276,6 +301,7 @@ static struct bh_error *trace_begin(struct bh_recorder *recorder)
 	free(names);
 	BH_TRY(error);
 	BH_TRY(scenario_write(recorder));
+	BH_TRY(program_write(recorder));
 	BH_TRY(images_write(recorder));
 	/* So that whatever kills the recording, the trace says what was recorded. */
 	return bh_trace_writer_flush_inputs(recorder->writer);
@@ -289,6 +315,7 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 	BH_TRY(bh_inputs_create_live(&recorder->inputs));
 	const struct bh_sim_config sim_config = {
 		.scenario = config->scenario,
+		.build = config->build,
 		.inputs = recorder->inputs,
 		.find_kernel = config->find_kernel,
 		.find_kernel_arg = config->find_kernel_arg,

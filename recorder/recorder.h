@@ -22,6 +22,11 @@ struct bh_recorder_config {
 	const char *scenario_path; /* for its name only: the folder isn't stored */
 	const void *scenario_text; /* the file's bytes, which scenario was parsed from */
 	size_t scenario_size;
+	/* If the scenario is a C program: what it built, the path of the executable (which runs
+	 * now) and its arguments, each ending in NUL. */
+	const struct bh_build *build;
+	const char *program_path, *program_arguments;
+	size_t program_arguments_size;
 	const struct bh_scenario *scenario; /* seed included, if the command line changed it */
 	/* As in sim.h. */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);

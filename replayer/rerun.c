@@ -32,6 +32,7 @@ struct window {
 struct bh_rerun {
 	struct bh_rerun_config config;
 	struct bh_scenario *scenario;
+	struct bh_build *build; /* NULL if the scenario is no program */
 	struct bh_inputs *inputs;
 	struct bh_sim *sim;
 	struct window now, next;
@@ -235,6 +236,8 @@ static struct bh_error *scenario_read(struct bh_rerun *rerun)
 	BH_TRY(bh_scenario_parse_yaml(input->text, input->text_size, input->name,
 				      &rerun->scenario));
 	rerun->scenario->seed = bh_trace_seed(trace);
+	if (bh_trace_program(trace))
+		BH_TRY(bh_rerun_program_build(bh_trace_program(trace), input, &rerun->build));
 	if (rerun->scenario->node_count != bh_trace_node_count(trace))
 		return bh_error_new(BH_ERR_INPUT,
 				    "the trace has %zu nodes, its scenario %zu: it "
@@ -364,6 +367,7 @@ struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
 {
 	const struct bh_sim_config config = {
 		.scenario = rerun->scenario,
+		.build = rerun->build,
 		.inputs = rerun->inputs,
 		.find_kernel = rerun->config.find_kernel,
 		.find_kernel_arg = rerun->config.find_kernel_arg,
@@ -412,6 +416,7 @@ void bh_rerun_destroy(struct bh_rerun *rerun)
 	bh_sim_destroy(rerun->sim);
 	bh_inputs_destroy(rerun->inputs);
 	bh_scenario_destroy(rerun->scenario);
+	bh_build_destroy(rerun->build);
 	bh_error_free(rerun->error);
 	free(rerun->now.events);
 	free(rerun->next.events);

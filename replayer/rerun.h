@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "replayer/engine.h"
+#include "simulator/build.h"
 #include "simulator/sim.h"
 #include "traces/trace.h"
 
@@ -60,6 +61,22 @@ struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun);
  * trace is truncated, to its last event. A divergence is no error: it is in bh_rerun_report. */
 struct bh_error *bh_rerun_run(struct bh_rerun *rerun);
 void bh_rerun_destroy(struct bh_rerun *rerun);
+
+/* --- traces of scenarios that are C programs: rerun_program.c --- */
+
+/* On a line of its own in every such program, for bh_trace_hand_over() of cli/. */
+#define BH_SCENARIO_PROGRAM_MARK "[backhop scenario program, version 1]"
+
+/* What the trace says of the program; NULL: its scenario is a file. */
+const struct bh_trace_input *bh_trace_program(const struct bh_trace *trace);
+/* Whether this process runs that very program. */
+int bh_rerun_program_is_mine(const struct bh_trace_input *input);
+/* The last part of a path: what such a program gets as argv[0], however it was called. */
+const char *bh_program_name(const char *path);
+/* Describes the run again and compares it with the scenario in the trace. */
+struct bh_error *bh_rerun_program_build(const struct bh_trace_input *program,
+					const struct bh_trace_input *scenario,
+					struct bh_build **build_ret);
 
 /* NULL before bh_rerun_prepare(). */
 struct bh_sim *bh_rerun_sim(const struct bh_rerun *rerun);

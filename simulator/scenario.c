@@ -40,6 +40,12 @@ const struct bh_scenario_link_end *bh_scenario_end(const struct bh_scenario *sce
 	return &segment->ends[number];
 }
 
+void bh_process_release(struct bh_process *process)
+{
+	bh_words_free(process->argv);
+	bh_words_free(process->environment);
+}
+
 static void node_clear(struct bh_scenario_node *node)
 {
 	free(node->name);
@@ -50,10 +56,8 @@ static void node_clear(struct bh_scenario_node *node)
 		free(node->sysctls[i].value);
 	}
 	free(node->sysctls);
-	for (size_t i = 0; i < node->process_count; i++) {
-		bh_words_free(node->processes[i].argv);
-		bh_words_free(node->processes[i].environment);
-	}
+	for (size_t i = 0; i < node->process_count; i++)
+		bh_process_release(&node->processes[i]);
 	free(node->processes);
 }
 

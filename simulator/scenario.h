@@ -145,4 +145,10 @@ struct bh_error *bh_scenario_parse_yaml(const char *text, size_t length, const c
 					struct bh_scenario **scenario_ret);
 void bh_scenario_destroy(struct bh_scenario *scenario);
 
+/* One process alone, as an entry of `processes:`; stop_ns: the end of the run. The caller releases
+ * it. */
+struct bh_error *bh_scenario_parse_process(const char *text, size_t length, const char *filename,
+					   uint64_t stop_ns, struct bh_process *process_ret);
+void bh_process_release(struct bh_process *process);
+
 #endif

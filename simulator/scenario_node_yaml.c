@@ -238,8 +238,9 @@ static struct bh_error *check_process(const struct bh_scenario_reader *reader,
 }
 
 /* The program's name comes first in argv, wherever the document has it. */
-static struct bh_error *read_process(struct bh_scenario_reader *reader,
-				     const struct bh_yaml_node *value, struct bh_process *process)
+struct bh_error *bh_scenario_read_process(struct bh_scenario_reader *reader,
+					  const struct bh_yaml_node *value,
+					  struct bh_process *process)
 {
 	static const struct bh_scenario_field fields[] = {
 		{"path", read_nothing},
@@ -290,7 +291,7 @@ static struct bh_error *read_processes(struct bh_scenario_reader *reader,
 
 		if (!process)
 			return out_of_memory();
-		BH_TRY(read_process(reader, value->children[i], process));
+		BH_TRY(bh_scenario_read_process(reader, value->children[i], process));
 	}
 	return NULL;
 }

@@ -107,6 +107,10 @@ struct bh_error *bh_scenario_check_devices(struct bh_scenario_reader *reader);
 struct bh_error *bh_scenario_read_events(struct bh_scenario_reader *reader,
 					 const struct bh_yaml_node *node);
 
+/* One entry of `processes:`. */
+struct bh_error *bh_scenario_read_process(struct bh_scenario_reader *reader,
+					  const struct bh_yaml_node *value,
+					  struct bh_process *process);
 /* topology.defaults and topology.nodes. */
 struct bh_error *bh_scenario_read_defaults(struct bh_scenario_reader *reader,
 					   const struct bh_yaml_node *node);

@@ -339,3 +339,17 @@ struct bh_error *bh_scenario_parse_yaml(const char *text, size_t length, const c
 	*scenario_ret = reader.scenario;
 	return NULL;
 }
+
+struct bh_error *bh_scenario_parse_process(const char *text, size_t length, const char *filename,
+					   uint64_t stop_ns, struct bh_process *process_ret)
+{
+	struct bh_scenario scenario = {.stop_ns = stop_ns};
+	struct bh_scenario_reader reader = {.filename = filename, .scenario = &scenario};
+	struct bh_yaml_tree tree = {0};
+
+	BH_TRY(bh_yaml_tree_parse(text, length, filename, &tree));
+	struct bh_error *error = bh_scenario_read_process(&reader, tree.root, process_ret);
+
+	bh_yaml_tree_destroy(&tree);
+	return error;
+}

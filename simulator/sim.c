@@ -143,7 +143,8 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	BH_TRY(bh_posix_create(sim->config.inputs, &sim->posix));
 	for (uint32_t id = 0; id < sim->node_count; id++)
 		BH_TRY(create_node(sim, id));
-	return bh_sim_processes_create(sim);
+	BH_TRY(bh_sim_processes_create(sim));
+	return bh_sim_calls_create(sim);
 }
 
 struct bh_error *bh_sim_create(const struct bh_sim_config *config, struct bh_sim **sim_ret)
@@ -177,6 +178,7 @@ void bh_sim_destroy(struct bh_sim *sim)
 {
 	if (!sim)
 		return;
+	bh_sim_calls_destroy(sim);
 	bh_posix_destroy(sim->posix);
 	for (size_t i = 0; sim->nodes && i < sim->node_count; i++)
 		bh_node_destroy(sim->nodes[i].kernel);
@@ -241,6 +243,10 @@ static void run_events(struct bh_sim *sim)
 		uint64_t time_ns;
 		size_t slot = bh_event_queue_first(sim->queue, &time_ns);
 
+		if (bh_sim_calls_due(sim, slot == BH_NO_SLOT ? UINT64_MAX : time_ns)) {
+			bh_sim_calls_ended(sim);
+			continue;
+		}
 		if (slot == BH_NO_SLOT)
 			break;
 		if (time_ns >= sim->config.scenario->stop_ns) {
@@ -251,6 +257,7 @@ static void run_events(struct bh_sim *sim)
 			sim->still_events = 0;
 		sim->now_ns = time_ns;
 		handle(sim, slot);
+		bh_sim_calls_ended(sim);
 		check_standstill(sim);
 		if (observer->between && observer->between(observer->arg))
 			sim->result.is_interrupted = sim->is_over = 1;
@@ -265,6 +272,9 @@ static void stop(struct bh_sim *sim)
 	sim->result.virtual_ns = sim->now_ns;
 	if (!sim->result.is_interrupted)
 		bh_sim_processes_check(sim, event.event);
+	bh_sim_results_pack(sim);
+	if (!sim->result.is_interrupted)
+		bh_sim_calls_end(sim);
 }
 
 struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **result_ret)

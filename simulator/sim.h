@@ -13,6 +13,7 @@
 
 struct bh_sim;
 struct bh_inputs;
+struct bh_build;
 
 /* Hears of everything that happens; callbacks may be NULL. They may run on a kernel task's stack
  * inside a node: shallow, no blocking, no file output except in `between`. */
@@ -33,6 +34,8 @@ struct bh_sim_observer {
 
 struct bh_sim_config {
 	const struct bh_scenario *scenario;
+	/* The functions of a scenario that is a C program (simulator/build.h); NULL: a file. */
+	const struct bh_build *build;
 	struct bh_inputs *inputs;
 	/* Path of the kernel image for a version ("6.1" -> ".../image"); the result is copied. */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
@@ -52,7 +55,7 @@ struct bh_process_result {
 };
 
 struct bh_failure {
-	char *what;    /* "exit", "setup", "panic", "bug", "missing program", … */
+	char *what;    /* "exit", "setup", "panic", "bug", "missing program", "scenario", … */
 	uint32_t node; /* or BH_NO_NODE */
 	uint64_t vtime_ns;
 	uint64_t event; /* the event to go to */

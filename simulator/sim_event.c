@@ -82,6 +82,26 @@ void bh_sim_abort(struct bh_sim *sim, struct bh_error *error)
 		sim->error = error;
 }
 
+uint64_t bh_sim_first_free_action(const struct bh_sim *sim)
+{
+	return sim->config.scenario->action_count;
+}
+
+void bh_sim_one_more(struct bh_sim *sim)
+{
+	sim->unfinished++;
+	if (sim->is_all_ended && !sim->is_stopped)
+		sim->is_over = 0;
+	sim->is_all_ended = 0;
+}
+
+void bh_sim_one_finished(struct bh_sim *sim)
+{
+	if (--sim->unfinished > 0 || !sim->has_programs || sim->is_over)
+		return;
+	sim->is_over = sim->is_all_ended = 1;
+}
+
 void bh_sim_output(struct bh_sim *sim, uint32_t node, const char *path, const void *data,
 		   size_t length)
 {

@@ -9,6 +9,7 @@
 
 #include "kernel-lib/node.h"
 #include "posix/posix.h"
+#include "simulator/build.h"
 #include "simulator/event_queue.h"
 #include "simulator/link.h"
 #include "simulator/mac_table.h"
@@ -45,10 +46,14 @@ enum bh_sim_process_state {
 struct bh_sim_process {
 	const struct bh_process *scenario;
 	struct bh_process_result *result;
-	size_t number; /* in the scenario's order over all nodes: value of SPAWN */
+	size_t number; /* in the scenario's order over all nodes, then those added: of SPAWN */
+	size_t index;  /* in sim->processes */
 	enum bh_sim_process_state state;
 	char **environment; /* the default one and the scenario's; NULL-terminated */
 	uint64_t spawn_event;
+	uint64_t cause;		    /* of its start, if it was added */
+	struct bh_sim_watch *watch; /* of sim_calls.c, or NULL */
+	struct bh_sim_process *next_ended;
 };
 
 #define BH_LOG_LINE_MAX 200u
@@ -75,6 +80,7 @@ struct bh_sim_node {
 	size_t program_slot;
 	struct bh_sim_process *processes; /* setup lines first */
 	size_t process_count, setup_count, setup_done;
+	size_t process_room;		 /* process_count may grow to it */
 	struct bh_sim_process *spawning; /* for spawn_next() */
 	uint64_t program_cause;		 /* of the start that is scheduled */
 
@@ -96,16 +102,22 @@ struct bh_sim {
 	size_t timeline_slot;
 	size_t actions_done; /* of the scenario's timeline */
 	struct bh_sim_process *processes;
+	size_t process_slots; /* of processes */
+	size_t program_count; /* set-up lines too; those added are counted */
+	struct bh_run *run;   /* of sim_calls.c; NULL: the scenario is no program */
 	struct bh_image **images;
 	char **image_versions;
 	size_t image_count;
 
 	uint64_t now_ns;
-	uint64_t sequence;	/* of scheduling */
-	uint64_t handling;	/* the event of the queue that is being handled */
-	uint64_t still_events;	/* handled since the clock last moved */
-	size_t unfinished;	/* programs (no setup lines) that haven't ended */
-	int is_over;		/* nothing more to wait for */
+	uint64_t sequence;     /* of scheduling */
+	uint64_t handling;     /* the event of the queue that is being handled */
+	uint64_t still_events; /* handled since the clock last moved */
+	size_t unfinished; /* programs (no setup lines) that haven't ended, calls that may act */
+	int has_programs;  /* there was one: the end of the last one ends the run */
+	int is_over;	   /* nothing more to wait for */
+	int is_all_ended;  /* that is why */
+	int is_stopped;	   /* a call ended the run */
 	struct bh_error *error; /* the run can't go on */
 };
 
@@ -123,6 +135,31 @@ void bh_sim_fail(struct bh_sim *sim, const char *what, uint32_t node, uint64_t e
 void bh_sim_abort(struct bh_sim *sim, struct bh_error *error);
 void bh_sim_output(struct bh_sim *sim, uint32_t node, const char *path, const void *data,
 		   size_t length);
+
+/* The value of the first ACTION event that isn't the timeline's. */
+uint64_t bh_sim_first_free_action(const struct bh_sim *sim);
+/* One of the unfinished has finished: the run is over if it was the last one. */
+void bh_sim_one_finished(struct bh_sim *sim);
+/* One more has to finish. */
+void bh_sim_one_more(struct bh_sim *sim);
+
+/* --- sim_calls.c: all do nothing if the scenario is no program --- */
+
+struct bh_error *bh_sim_calls_create(struct bh_sim *sim);
+void bh_sim_calls_destroy(struct bh_sim *sim);
+/* Makes one call that is due before the next event, which comes at next_ns (UINT64_MAX: there is
+ * none). Returns 0 if there was none. */
+int bh_sim_calls_due(struct bh_sim *sim, uint64_t next_ns);
+/* Tells of the programs that have ended; between events. */
+void bh_sim_calls_ended(struct bh_sim *sim);
+/* The run is over. */
+void bh_sim_calls_end(struct bh_sim *sim);
+/* Shows the frame of an RX or TX event, which has begun; not 0: it is to be lost. */
+int bh_sim_calls_frame(struct bh_sim *sim, const struct bh_event *event, const void *data,
+		       size_t length);
+/* From within a node: what a program wrote to stdout, and that one has ended. */
+void bh_sim_calls_output(struct bh_sim_node *node, int pid, const void *data, size_t length);
+void bh_sim_calls_process_ended(struct bh_sim *sim, struct bh_sim_process *process);
 
 /* --- sim_node.c --- */
 
@@ -164,6 +201,12 @@ void bh_sim_timeline_action(struct bh_sim *sim);
 struct bh_error *bh_sim_processes_create(struct bh_sim *sim);
 void bh_sim_processes_destroy(struct bh_sim *sim);
 extern const struct bh_posix_callbacks bh_sim_posix_callbacks;
+/* So many programs can be added to a node while it runs. */
+#define BH_SIM_PROGRAMS_ADDED_MAX 256u
+/* Adds and schedules a program, which must live as long as the run; cause: the event that does so.
+ * NULL: there is no room for more, or no memory. */
+struct bh_sim_process *bh_sim_program_add(struct bh_sim_node *node,
+					  const struct bh_process *scenario, uint64_t cause);
 /* Schedules the next program of the node, if one is due. */
 void bh_sim_program_schedule(struct bh_sim_node *node);
 /* The slot of the event queue. */
@@ -173,6 +216,8 @@ void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno);
 /* The node died: its programs won't end any more. */
 void bh_sim_programs_lost(struct bh_sim_node *node);
 /* The run is over: what should have happened and hasn't? */
+/* Takes room for programs that were never added out of the result. */
+void bh_sim_results_pack(struct bh_sim *sim);
 void bh_sim_processes_check(struct bh_sim *sim, uint64_t stop_event);
 
 #endif

@@ -363,6 +363,11 @@ void bh_sim_frame_transmit(void *host, unsigned int device, const void *data, un
 		lose(sim, &event, BH_LOSS_TOO_LONG);
 		return;
 	}
+	if (bh_sim_calls_frame(sim, &event, frame->data, len)) {
+		bh_frame_release(&sim->frames, frame);
+		lose(sim, &event, BH_LOSS_SCENARIO);
+		return;
+	}
 	frame->cause = event.event;
 	frame->packet = event.packet;
 	frame->hash = event.hash;
@@ -389,9 +394,9 @@ static void deliver(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_fram
 		event.hash = bh_event_hash(frame->data, frame->length);
 	bh_sim_event_begin(sim, &event);
 	sim->handling = event.event;
-	if (node->is_dead) {
+	if (node->is_dead || bh_sim_calls_frame(sim, &event, frame->data, frame->length)) {
 		bh_frame_release(&sim->frames, frame);
-		lose(sim, &event, BH_LOSS_NODE_DOWN);
+		lose(sim, &event, node->is_dead ? BH_LOSS_NODE_DOWN : BH_LOSS_SCENARIO);
 		return;
 	}
 	/* What the kernel is told about it: see bh_sim_frame_receive(). */

@@ -88,25 +88,30 @@ static struct bh_error *process_create(struct bh_sim_process *process, uint32_t 
 struct bh_error *bh_sim_processes_create(struct bh_sim *sim)
 {
 	const struct bh_scenario *scenario = sim->config.scenario;
-	size_t count = 0, number = 0;
+	size_t room = sim->config.build ? BH_SIM_PROGRAMS_ADDED_MAX : 0;
+	size_t count = 0, index = 0;
 
 	for (size_t i = 0; i < scenario->node_count; i++)
-		count += scenario->nodes[i].process_count;
+		count += scenario->nodes[i].process_count + room;
 	sim->processes = calloc(count + 1, sizeof(*sim->processes));
 	sim->result.processes = calloc(count + 1, sizeof(*sim->result.processes));
 	if (!sim->processes || !sim->result.processes)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
-	sim->result.process_count = count;
+	sim->result.process_count = sim->process_slots = count;
 	for (size_t i = 0; i < scenario->node_count; i++) {
 		struct bh_sim_node *node = &sim->nodes[i];
 
-		node->processes = &sim->processes[number];
+		node->processes = &sim->processes[index];
 		node->process_count = node->scenario->process_count;
-		for (size_t j = 0; j < node->process_count; j++, number++) {
-			struct bh_sim_process *process = &sim->processes[number];
+		node->process_room = node->process_count + room;
+		for (size_t j = 0; j < node->process_room; j++, index++) {
+			sim->processes[index].index = index;
+			sim->processes[index].result = &sim->result.processes[index];
+		}
+		for (size_t j = 0; j < node->process_count; j++) {
+			struct bh_sim_process *process = &node->processes[j];
 
-			process->number = number;
-			process->result = &sim->result.processes[number];
+			process->number = sim->program_count++;
 			BH_TRY(process_create(process, node->id, &node->scenario->processes[j]));
 			if (process->scenario->is_setup)
 				node->setup_count++;
@@ -114,13 +119,53 @@ struct bh_error *bh_sim_processes_create(struct bh_sim *sim)
 				sim->unfinished++;
 		}
 	}
+	sim->has_programs = sim->unfinished > 0;
 	return NULL;
+}
+
+struct bh_sim_process *bh_sim_program_add(struct bh_sim_node *node,
+					  const struct bh_process *scenario, uint64_t cause)
+{
+	struct bh_sim *sim = node->sim;
+	struct bh_sim_process *process = &node->processes[node->process_count];
+
+	if (node->process_count == node->process_room)
+		return NULL;
+	struct bh_error *error = process_create(process, node->id, scenario);
+
+	if (error) {
+		bh_sim_abort(sim, error);
+		return NULL;
+	}
+	node->process_count++;
+	process->number = sim->program_count++;
+	process->cause = cause;
+	sim->has_programs = 1;
+	bh_sim_one_more(sim);
+	bh_sim_program_schedule(node);
+	return process;
+}
+
+void bh_sim_results_pack(struct bh_sim *sim)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sim->result.process_count; i++) {
+		if (!sim->result.processes[i].path)
+			continue;
+		struct bh_process_result packed = sim->result.processes[i];
+
+		memset(&sim->result.processes[i], 0, sizeof(packed));
+		sim->result.processes[count++] = packed;
+	}
+	sim->result.process_count = count;
 }
 
 void bh_sim_processes_destroy(struct bh_sim *sim)
 {
-	for (size_t i = 0; i < sim->result.process_count; i++) {
+	for (size_t i = 0; i < sim->process_slots; i++)
 		free(sim->processes[i].environment);
+	for (size_t i = 0; i < sim->result.process_count; i++) {
 		free(sim->result.processes[i].path);
 		free(sim->result.processes[i].command);
 	}
@@ -179,7 +224,7 @@ void bh_sim_program_start(struct bh_sim_node *node)
 		return;
 	struct bh_event event = {
 		.kind = BH_EVENT_SPAWN,
-		.cause = node->program_cause,
+		.cause = process->cause ? process->cause : node->program_cause,
 		.value = process->number,
 		.node = node->id,
 		.device = BH_NO_DEVICE,
@@ -205,7 +250,7 @@ int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret)
 	if (!process)
 		return 0;
 	*spawn_ret = (struct bh_spawn){
-		.id = process->number,
+		.id = process->index,
 		.path = process->scenario->argv[0],
 		.argv = (const char *const *)process->scenario->argv,
 		.envp = (const char *const *)process->environment,
@@ -222,8 +267,8 @@ static void process_ended(struct bh_sim_node *node, struct bh_sim_process *proce
 	process->state = BH_SIM_PROCESS_ENDED;
 	process->result->end_ns = sim->now_ns;
 	if (!process->scenario->is_setup) {
-		if (--sim->unfinished == 0)
-			sim->is_over = 1;
+		bh_sim_calls_process_ended(sim, process);
+		bh_sim_one_finished(sim);
 		return;
 	}
 	node->setup_done++;
@@ -270,6 +315,8 @@ static void callback_output(void *arg, int pid, int fd, const void *data, size_t
 	bh_sim_event_begin(node->sim, &event);
 	snprintf(path, sizeof(path), "var/log/%d/%s", pid, fd == 2 ? "stderr" : "stdout");
 	bh_sim_output(node->sim, node->id, path, data, length);
+	if (node->sim->run && fd == 1)
+		bh_sim_calls_output(node, pid, data, length);
 }
 
 static void callback_exec(void *arg, int pid, const char *program, const char *argv,
@@ -395,8 +442,8 @@ void bh_sim_programs_lost(struct bh_sim_node *node)
 		if (process->state == BH_SIM_PROCESS_ENDED || process->scenario->is_setup)
 			continue;
 		process->state = BH_SIM_PROCESS_ENDED;
-		if (--node->sim->unfinished == 0)
-			node->sim->is_over = 1;
+		bh_sim_calls_process_ended(node->sim, process);
+		bh_sim_one_finished(node->sim);
 	}
 }
 

@@ -17,7 +17,7 @@
 
 const char *bh_trace_input_role_name(unsigned int role)
 {
-	static const char *const names[] = {NULL, "scenario", "kernel", "file"};
+	static const char *const names[] = {NULL, "scenario", "kernel", "file", "program"};
 
 	return role < sizeof(names) / sizeof(names[0]) ? names[role] : NULL;
 }
@@ -124,6 +124,9 @@ static int listing_is_valid(struct span text)
 
 static const char *text_check(const struct bh_trace_input *input, struct span text)
 {
+	if (input->role == BH_TRACE_PROGRAM &&
+	    (!text.bytes || (text.length && text.bytes[text.length - 1])))
+		return "the arguments of the scenario's program are malformed";
 	if (input->role != BH_TRACE_FILE || !text.bytes)
 		return NULL;
 	if (input->kind == KIND_DIRECTORY && !listing_is_valid(text))
@@ -143,7 +146,8 @@ static const char *input_check(const struct bh_trace_input *input, uint8_t flags
 	if (flags & ~BH_INPUT_FLAGS || mode > MODE_MAX)
 		return "an input has a flag or mode that is reserved";
 	if (!name.length || memchr(name.bytes, 0, name.length) ||
-	    (input->role == BH_TRACE_FILE && name.bytes[0] != '/'))
+	    ((input->role == BH_TRACE_FILE || input->role == BH_TRACE_PROGRAM) &&
+	     name.bytes[0] != '/'))
 		return "the name of an input is malformed";
 	for (size_t i = 0; i < build_id.length; i++)
 		if (!memchr("0123456789abcdef", build_id.bytes[i], 16))

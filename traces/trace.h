@@ -24,6 +24,7 @@ enum bh_trace_input_role {
 	BH_TRACE_SCENARIO = 1, /* contents always stored */
 	BH_TRACE_KERNEL = 2,   /* a kernel image: build-id and hash; name is the version */
 	BH_TRACE_FILE = 3,     /* a host file as in posix/inputs.h */
+	BH_TRACE_PROGRAM = 4,  /* the program that is the scenario; text: its arguments */
 };
 
 struct bh_trace_input {

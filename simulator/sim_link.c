@@ -182,6 +182,16 @@ static unsigned int find_ends(const struct bh_scenario *scenario, uint32_t node,
 	return count;
 }
 
+/* What ethtool shows. A wire without a rate says what veth does. */
+static unsigned int speed_mbps(const struct bh_sim_wire *sending)
+{
+	uint64_t rate_bps = sending->direction.properties.rate_bps;
+
+	if (rate_bps == 0)
+		return 10000;
+	return rate_bps < 1000000 ? 1 : (unsigned int)(rate_bps / 1000000);
+}
+
 void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices)
 {
 	struct bh_sim *sim = node->sim;
@@ -207,6 +217,7 @@ void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices)
 		node->wires[i] = &sim->wires[sending];
 		device->carrier = !node->wires[i]->direction.is_down;
 		device->mtu = ends[i].mtu;
+		device->speed_mbps = speed_mbps(node->wires[i]);
 		node->wires[i]->from = node;
 		node->wires[i]->from_device = i;
 		receiving->to = node;
@@ -313,7 +324,7 @@ static void wake_device(struct bh_sim *sim, struct bh_sim_wire *wire)
 	bh_sim_event_begin(sim, &event);
 	sim->handling = event.event;
 	device_record(wire->from, wire->from_device)->transmit_full = 0;
-	bh_sim_node_resume(wire->from, BH_IRQ_NET);
+	bh_sim_node_resume(wire->from, BH_IRQ_LINK);
 }
 
 /* Something was done to the wire, on the simulator's own stack: see to what follows. */
@@ -502,7 +513,7 @@ static void tell_carrier(struct bh_sim *sim, struct bh_sim_wire *sending)
 	sending->direction.is_held = 0;
 	schedule(sim, sending);
 	if (!node->is_dead)
-		bh_sim_node_resume(node, BH_IRQ_NET);
+		bh_sim_node_resume(node, BH_IRQ_LINK);
 }
 
 void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index)
@@ -532,6 +543,15 @@ void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *acti
 	tell_carrier(sim, receiving);
 }
 
+static void change(struct bh_sim *sim, struct bh_sim_wire *wire,
+		   const struct bh_link_properties *properties)
+{
+	bh_link_change(&wire->direction, properties, sim->now_ns);
+	if (wire->from)
+		device_record(wire->from, wire->from_device)->speed_mbps = speed_mbps(wire);
+	settle(sim, wire);
+}
+
 void bh_sim_link_change(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index)
 {
 	const struct bh_scenario *scenario = sim->config.scenario;
@@ -540,12 +560,8 @@ void bh_sim_link_change(struct bh_sim *sim, const struct bh_scenario_action *act
 	struct bh_event event = link_event(sending, 0, index);
 
 	bh_sim_event_begin(sim, &event);
-	if (action->has_sends) {
-		bh_link_change(&sending->direction, &action->sends, sim->now_ns);
-		settle(sim, sending);
-	}
-	if (action->has_receives) {
-		bh_link_change(&receiving->direction, &action->receives, sim->now_ns);
-		settle(sim, receiving);
-	}
+	if (action->has_sends)
+		change(sim, sending, &action->sends);
+	if (action->has_receives)
+		change(sim, receiving, &action->receives);
 }

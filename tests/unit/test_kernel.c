@@ -350,7 +350,7 @@ static void test_frames(const struct bh_image *image)
 	bh_node_resume(host->node, BH_IRQ_NET);
 	ok(host->count == 0, "a frame for a device that is down is taken");
 	bh_node_boot_record(host->node)->devices[0].carrier = 0;
-	bh_node_resume(host->node, BH_IRQ_NET);
+	bh_node_resume(host->node, BH_IRQ_LINK);
 	ok(bh_node_state(host->node) == BH_NODE_IDLE, "a carrier change is taken");
 	destroy(host);
 }

@@ -49,6 +49,8 @@ static unsigned long take_interrupts(struct bh_boot *boot)
 	irq_enter();
 	if (pending & BH_IRQ_TIMER)
 		bh_timer_interrupt();
+	if (pending & BH_IRQ_LINK)
+		bh_link_interrupt();
 	if (pending & BH_IRQ_NET)
 		bh_netdev_interrupt();
 	if (pending & BH_IRQ_SPAWN)

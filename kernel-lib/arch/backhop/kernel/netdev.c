@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The network devices of a node, one for each link end that the host configured. Received frames
- * are taken from the host in NAPI polls; sent frames are whole and finished (no offloads), so what
- * is on the wire is what a capture on a real link would show.
+ * are taken from the host in NAPI polls; sent frames are whole and finished: no offloads are
+ * advertised, so generic code segments, linearises and computes checksums before it calls the
+ * driver, and what is on the wire is what a capture on a real link would show. (TCP still makes
+ * large buffers, which generic code cuts as late as it can.)
  *
  * Every frame carries a number, its lineage: stamped on the socket buffer when it is received, read
  * off the buffer when it is sent. Generic code hands the field on through clones, copies, tunnels
@@ -10,6 +12,7 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
+#include <linux/if_vlan.h>
 #include <linux/init.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
@@ -32,8 +35,15 @@ static void port_receive(const struct bh_rx_frame *frame)
 	struct net_device *dev = frame->device < port_count ? ports[frame->device] : NULL;
 	struct sk_buff *skb;
 
-	if (!dev || !netif_running(dev) || frame->len < ETH_HLEN)
+	if (!dev || !netif_running(dev))
 		goto drop;
+	/* Room for two VLAN tags. What is longer than that a device can't take, so that nodes that
+	 * don't agree on the MTU of their link notice it as they would on a real one. */
+	if (frame->len < ETH_HLEN || frame->len > dev->mtu + ETH_HLEN + 2 * VLAN_HLEN) {
+		dev->stats.rx_length_errors++;
+		dev->stats.rx_errors++;
+		return;
+	}
 	skb = napi_alloc_skb(&napi, frame->len);
 	if (!skb)
 		goto drop;
@@ -73,6 +83,8 @@ static netdev_tx_t port_transmit(struct sk_buff *skb, struct net_device *dev)
 		dev->stats.tx_dropped++;
 		goto out;
 	}
+	if (!config->carrier)
+		dev->stats.tx_carrier_errors++;
 	skb_tx_timestamp(skb);
 	bh_boot->host_ops->frame_transmit(bh_boot->host, port->index, skb->data, skb->len,
 					  skb_get_kcov_handle(skb));
@@ -87,38 +99,49 @@ out:
 /* Carrier and queue state follow what the host wrote into the device's record. */
 static void port_update(struct net_device *dev, const struct bh_netdev *config)
 {
+	if (!netif_running(dev))
+		return;
 	if (config->carrier && !netif_carrier_ok(dev))
 		netif_carrier_on(dev);
 	else if (!config->carrier && netif_carrier_ok(dev))
 		netif_carrier_off(dev);
-	if (!config->transmit_full && netif_running(dev) && netif_queue_stopped(dev))
+	if (!config->transmit_full && netif_queue_stopped(dev))
 		netif_wake_queue(dev);
 }
 
-void bh_netdev_interrupt(void)
+void bh_link_interrupt(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < port_count; i++)
 		if (ports[i])
 			port_update(ports[i], &bh_boot->devices[i]);
+}
+
+void bh_netdev_interrupt(void)
+{
 	napi_schedule(&napi);
 }
 
 static int port_open(struct net_device *dev)
 {
 	const struct bh_port *port = netdev_priv(dev);
+	const struct bh_netdev *config = &bh_boot->devices[port->index];
 
-	if (bh_boot->devices[port->index].transmit_full)
+	if (config->transmit_full)
 		netif_stop_queue(dev);
 	else
 		netif_start_queue(dev);
+	if (config->carrier)
+		netif_carrier_on(dev);
 	return 0;
 }
 
+/* As on a device that is switched off: no carrier. */
 static int port_stop(struct net_device *dev)
 {
 	netif_stop_queue(dev);
+	netif_carrier_off(dev);
 	return 0;
 }
 
@@ -155,8 +178,21 @@ static void port_get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *inf
 	strscpy(info->driver, "backhop", sizeof(info->driver));
 }
 
+static int port_get_link_ksettings(struct net_device *dev, struct ethtool_link_ksettings *settings)
+{
+	const struct bh_port *port = netdev_priv(dev);
+	const struct bh_netdev *config = &bh_boot->devices[port->index];
+
+	settings->base.port = PORT_OTHER;
+	settings->base.autoneg = AUTONEG_DISABLE;
+	settings->base.speed = netif_carrier_ok(dev) ? config->speed_mbps : SPEED_UNKNOWN;
+	settings->base.duplex = netif_carrier_ok(dev) ? DUPLEX_FULL : DUPLEX_UNKNOWN;
+	return 0;
+}
+
 static const struct ethtool_ops port_ethtool_ops = {
 	.get_drvinfo = port_get_drvinfo,
+	.get_link_ksettings = port_get_link_ksettings,
 	.get_link = ethtool_op_get_link,
 	.get_ts_info = ethtool_op_get_ts_info,
 };
@@ -181,13 +217,13 @@ static int __init port_create(unsigned int index)
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = ETH_MAX_MTU - ETH_HLEN;
 	dev->mtu = config->mtu ? config->mtu : ETH_DATA_LEN;
+	/* Until it is opened; so its operational state is up or down, never unknown. */
+	netif_carrier_off(dev);
 	ret = register_netdev(dev);
 	if (ret) {
 		free_netdev(dev);
 		return ret;
 	}
-	if (!config->carrier)
-		netif_carrier_off(dev);
 	ports[index] = dev;
 	return 0;
 }

@@ -17,15 +17,16 @@
 #ifndef BH_HOST_ABI_H
 #define BH_HOST_ABI_H
 
-#define BH_HOST_ABI_VERSION 2u
+#define BH_HOST_ABI_VERSION 3u
 
 #define BH_KERNEL_STACK_SIZE 32768ul
 #define BH_NO_DEADLINE	     (~0ul)
 
 /* Bits of bh_boot.pending: interrupts that the host raises before it resumes a node from idle(). */
 #define BH_IRQ_TIMER	1ul	/* the deadline given to timer_set() is reached */
-#define BH_IRQ_NET	2ul	/* frame_receive() has frames, or carrier changed */
+#define BH_IRQ_NET	2ul	/* frame_receive() has frames */
 #define BH_IRQ_SPAWN	4ul	/* spawn_next() has a program to start */
+#define BH_IRQ_LINK	8ul	/* the host changed a device's record */
 #define BH_IRQ_TERMINAL 0x100ul /* terminal_next() has input */
 
 #define BH_MAX_DEVICES 64
@@ -34,10 +35,11 @@
 struct bh_netdev {
 	char name[16];		     /* "eth0" */
 	unsigned char mac[6];	     /* locally administered */
-	unsigned char carrier;	     /* 1: link up; the host may change it and raise BH_IRQ_NET */
+	unsigned char carrier;	     /* 1: link up; the host may change it and raise BH_IRQ_LINK */
 	unsigned char transmit_full; /* 1: the link's queue has no room; the host sets it during
-				      * frame_transmit(), clears it and raises BH_IRQ_NET */
+				      * frame_transmit(), clears it and raises BH_IRQ_LINK */
 	unsigned int mtu;	     /* bytes, without the Ethernet header */
+	unsigned int speed_mbps;     /* what the device says its speed is; the host may change it */
 };
 
 /* A received frame; data is the host's and valid until the next frame_receive() of the node. */

@@ -13,6 +13,7 @@
 extern struct bh_boot *bh_boot;
 
 void bh_netdev_interrupt(void);
+void bh_link_interrupt(void);
 void bh_netdev_up(void);
 void bh_spawn_interrupt(void);
 void bh_terminal_interrupt(void);

@@ -28,7 +28,7 @@ LAYERS = common kernel-lib posix simulator traces recorder replayer
 # entering it from a program's system call is cheap and backtraces run through it.
 CFLAGS   = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter $(EXTRA_CFLAGS)
 CFLAGS  += -fPIE -fno-omit-frame-pointer -mno-avx -fcf-protection=none
-CPPFLAGS = -I. -D_GNU_SOURCE
+CPPFLAGS = -I. -I$(BUILD)/gen -D_GNU_SOURCE
 LDFLAGS  = -static-pie -Wl,-z,noexecstack
 LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -lzstd -lseccomp
 
@@ -57,6 +57,18 @@ backhop: $(BUILD)/backhop ## the program alone
 $(BUILD)/backhop: $(CLI_OBJECTS) $(LAYER_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The names of system calls, by number. What the machine's headers lack is as in Linux 6.12.
+$(BUILD)/gen/posix/syscall_names.h: Makefile
+	@mkdir -p $(@D)
+	$(Q)(echo '#include <asm/unistd_64.h>' | $(CC) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p'; \
+		printf '[%d] = "%s",\n' 451 cachestat 452 fchmodat2 453 map_shadow_stack \
+		454 futex_wake 455 futex_wait 456 futex_requeue 457 statmount 458 listmount \
+		459 lsm_get_self_attr 460 lsm_set_self_attr 461 lsm_list_modules 462 mseal) | \
+		sort -u -t= -k1,1 >$@
+
+$(BUILD)/obj/posix/strace.c.o: $(BUILD)/gen/posix/syscall_names.h
 
 $(BUILD)/obj/%.o: %
 	@mkdir -p $(@D)

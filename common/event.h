@@ -17,7 +17,8 @@ enum bh_event_kind {
 	BH_EVENT_RX,	/* a frame arrives at a device; cause: the TX, whose hash is the frame's */
 	BH_EVENT_TX,	/* a node puts a frame on a link; happens inside the event that caused it */
 	BH_EVENT_LOST,	/* the frame of the TX or RX `cause` is gone; value: bh_loss_reason */
-	BH_EVENT_SPAWN, /* a program is started; value: its number in the scenario's order */
+	BH_EVENT_SPAWN, /* a program is started; value: its number in the scenario's order; with
+			 * BH_SPAWN_STOPS added it gets its stop signal */
 	BH_EVENT_EXEC,	/* a task executed a program; value: pid, hash: of the path and argv */
 	BH_EVENT_EXIT,	/* a process ended; value: pid << 32 | wait status */
 	BH_EVENT_OUTPUT,  /* a process wrote to fd 1 or 2; value: pid << 32 | fd, hash: bytes */
@@ -46,6 +47,8 @@ enum bh_loss_reason {
 	BH_LOSS_CODEL = 6,     /* its queue is kept short: frames waited too long in it */
 	BH_LOSS_SCENARIO = 7,  /* a function of the scenario's program took it */
 };
+
+#define BH_SPAWN_STOPS (1ull << 32)
 
 #define BH_NO_NODE   UINT32_MAX
 #define BH_NO_DEVICE UINT32_MAX

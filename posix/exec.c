@@ -235,6 +235,7 @@ int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec, s
 		if (!task)
 			return -ENOMEM;
 		*task_pointer = task;
+		task->is_traced = node->callbacks.is_traced && node->callbacks.is_traced(node->arg);
 	} else {
 		bh_images_remove(node, exec->pid, 0, UINT64_MAX);
 		bh_mm_release(task->mm);

@@ -6,6 +6,8 @@
  *   entry.S      into the host from a program's trap, and back
  *   traps.c      signal handlers: which trap is whose
  *   syscalls.c   which system call is whose
+ *   strace.c     system calls as lines of text
+ *   fp.c         FP registers, which stay in place as long as nobody needs them
  *   memory.c     mmap and its kin; regions.c: the list of what is mapped
  *   shared.c     memory that processes share
  *   residence.c  who of several processes with the same addresses has them now
@@ -164,8 +166,9 @@ struct bh_task {
 	struct bh_task_view view; /* first: see posix.h; entry.S knows its layout */
 	struct bh_posix_node *node;
 	struct bh_mm *mm;
-	uint64_t instant_ns;	      /* virtual time of the last system call ... */
-	unsigned int calls;	      /* ... and how many there were at that instant */
+	uint64_t instant_ns;	      /* virtual time of the last system call */
+	uint64_t debt_ns;	      /* what calls cost, and wasn't slept off yet */
+	int is_traced;		      /* its calls are told of, and those of its children */
 	int pid;		      /* process; 0 until it is known */
 	int is_new;		      /* copied, and not yet in its program */
 	struct bh_task *next, **link; /* all tasks of the node */
@@ -184,6 +187,14 @@ extern const char bh_user_call[];
 /* The instruction that leaves for the program: a fault there is the program's. */
 extern const char bh_user_iret[];
 
+/* entry.S and fp.c: FP registers of the program that trapped last may still be in place. What runs
+ * then is marked with BH_NO_FP, or calls this first. */
+#define BH_NO_FP __attribute__((target("general-regs-only")))
+void bh_fp_save(void);
+extern char bh_fp_is_live;
+void bh_fp_wrap_user_ops(const struct bh_user_ops *ops, struct bh_user_ops *wrapped_ret);
+void bh_fp_wrap_host_ops(const struct bh_host_ops *ops, struct bh_host_ops *wrapped_ret);
+
 /* traps.c */
 extern uint64_t bh_xsave_mask; /* read by entry.S */
 extern uint64_t bh_xsave_size, bh_host_fs_base;
@@ -193,6 +204,9 @@ void bh_traps_set_posix(struct bh_posix *posix);
 /* syscalls.c: the one place through which all system calls of programs go, trapped or (later) from
  * rewritten call sites. regs->orig_ax is the number. */
 void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs);
+
+/* strace.c: tells of the call in regs, which is about to happen or (has_ended) has happened. */
+void bh_strace_call(struct bh_task *task, const struct pt_regs *regs, int has_ended);
 
 /* cpu_model.c */
 uint64_t bh_cpu_model_hwcap(void);
@@ -275,6 +289,9 @@ struct bh_posix_node {
 	struct bh_posix_callbacks callbacks;
 	void *arg;
 	struct bh_override *overrides;
+	struct bh_posix_costs costs;
+	struct bh_host_ops host_ops; /* the image's tables: see fp.c */
+	struct bh_user_ops user_ops;
 	struct bh_buffer *buffers; /* of the exec that is going on */
 	struct bh_task *tasks;
 	int is_ending; /* its kernel must not run again */
@@ -299,8 +316,16 @@ struct bh_posix {
 /* node.c: one line for the log of the current process. */
 void bh_posix_node_log(struct bh_posix_node *node, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-uint64_t bh_posix_node_clock_ns(const struct bh_posix_node *node);
-const struct bh_user_image_ops *bh_posix_node_image(const struct bh_posix_node *node);
+BH_NO_FP static inline uint64_t bh_posix_node_clock_ns(const struct bh_posix_node *node)
+{
+	return node->boot->host_ops->clock_ns(node->boot->host);
+}
+
+BH_NO_FP static inline const struct bh_user_image_ops *
+bh_posix_node_image(const struct bh_posix_node *node)
+{
+	return node->boot->user_image_ops;
+}
 
 /* files.c */
 struct bh_error *bh_files_set_defaults(struct bh_posix_node *node);

@@ -88,6 +88,7 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 	node->boot = boot;
 	node->callbacks = *callbacks;
 	node->arg = arg;
+	node->costs = (struct bh_posix_costs){.syscall_ns = 1000, .slice_ns = 64000};
 	node->next = posix->nodes;
 	posix->nodes = node;
 	node->hostname = strdup(hostname);
@@ -98,7 +99,10 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 		return error;
 	}
 	boot->user_host = node;
-	boot->user_ops = &user_ops;
+	bh_fp_wrap_user_ops(&user_ops, &node->user_ops);
+	boot->user_ops = &node->user_ops;
+	bh_fp_wrap_host_ops(boot->host_ops, &node->host_ops);
+	boot->host_ops = &node->host_ops;
 	*node_ret = node;
 	return NULL;
 }
@@ -140,12 +144,7 @@ void bh_posix_node_log(struct bh_posix_node *node, const char *format, ...)
 	node->callbacks.log(node->arg, bh_posix_node_image(node)->pid(), text);
 }
 
-uint64_t bh_posix_node_clock_ns(const struct bh_posix_node *node)
+void bh_posix_node_set_costs(struct bh_posix_node *node, const struct bh_posix_costs *costs)
 {
-	return node->boot->host_ops->clock_ns(node->boot->host);
-}
-
-const struct bh_user_image_ops *bh_posix_node_image(const struct bh_posix_node *node)
-{
-	return node->boot->user_image_ops;
+	node->costs = *costs;
 }

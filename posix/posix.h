@@ -53,6 +53,11 @@ struct bh_posix_callbacks {
 	/* pid is about to end by a signal that tells of a fault of its own (SIGSEGV, SIGABRT, ...).
 	 * text says where, in lines without a newline at the end. */
 	void (*crash)(void *arg, int pid, int signal, const char *text);
+	/* A program is started from outside: are its system calls to be told of, and those of the
+	 * processes that it makes? */
+	int (*is_traced)(void *arg);
+	/* A system call, as a line of text that ends in a newline. */
+	void (*call)(void *arg, int pid, const char *line, size_t length);
 	/* One line without newline for the log of pid: refused system calls and the like. */
 	void (*log)(void *arg, int pid, const char *text);
 };
@@ -73,6 +78,21 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 				      struct bh_posix_node **node_ret);
 /* Gives the memory of the node's programs back; the node must not run again. Takes NULL. */
 void bh_posix_node_destroy(struct bh_posix_node *node);
+
+/* What the CPU costs programs, in virtual ns; a process sleeps off what it owes, at its next call,
+ * as soon as that is slice_ns. */
+struct bh_posix_costs {
+	/* 0: only calls that follow one another at one instant cost anything, so that a program
+	 * that waits by asking sees time pass. */
+	int is_model;
+	uint64_t syscall_ns;  /* not 0 */
+	uint64_t kilobyte_ns; /* 1024 bytes read or written */
+	uint64_t fork_ns, exec_ns;
+	uint64_t slice_ns;
+};
+
+/* Without it: no model, 1 us, 64 us. */
+void bh_posix_node_set_costs(struct bh_posix_node *node, const struct bh_posix_costs *costs);
 
 /* A file that the node shows instead of the host's (contents copied), or a directory when data is
  * NULL. path is absolute, mode the permission bits. Directories above it are shown too, even if the

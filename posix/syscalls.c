@@ -14,11 +14,6 @@
 
 #include "posix/internal.h"
 
-/* A program that makes calls without end at one virtual instant, waiting for something by asking,
- * must see time pass: after so many calls it sleeps so long. That is 1 us a call. */
-#define CALLS_AT_ONE_INSTANT 64
-#define CALLS_COST_NS	     64000ull
-
 /* The last number that this file has looked at (Linux 6.12: mseal). */
 #define LAST_CALL 462
 /* Numbers in between that x86-64 doesn't use. */
@@ -115,50 +110,121 @@ static int is_known(uint64_t nr)
 	return nr <= LAST_CALL && (nr < FIRST_GAP || nr > LAST_GAP);
 }
 
-static void finish(struct bh_task *task, struct pt_regs *regs, long result)
+/* --- what a call costs --- */
+
+/* Bytes that the call moved, if it is one that moves bytes. */
+static uint64_t moved_bytes(const struct pt_regs *regs)
 {
-	regs->ax = (uint64_t)result;
-	bh_posix_node_image(task->node)->leave(regs);
+	switch (regs->orig_ax) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_sendto:
+	case SYS_recvfrom:
+	case SYS_sendmsg:
+	case SYS_recvmsg:
+	case SYS_sendfile:
+	case SYS_splice:
+		return (int64_t)regs->ax > 0 ? regs->ax : 0;
+	default:
+		return 0;
+	}
 }
 
-static void let_time_pass(struct bh_task *task)
+static uint64_t cost_of(const struct bh_posix_costs *costs, uint64_t nr)
+{
+	switch (nr) {
+	case SYS_fork:
+	case SYS_vfork:
+	case SYS_clone:
+	case SYS_clone3:
+		return costs->syscall_ns + costs->fork_ns;
+	case SYS_execve:
+	case SYS_execveat:
+		return costs->syscall_ns + costs->exec_ns;
+	default:
+		return costs->syscall_ns;
+	}
+}
+
+/* Is it time to sleep? */
+BH_NO_FP static inline int must_pay(struct bh_task *task)
 {
 	uint64_t now = bh_posix_node_clock_ns(task->node);
 
 	if (now != task->instant_ns) {
 		task->instant_ns = now;
-		task->calls = 0;
+		if (!task->node->costs.is_model)
+			task->debt_ns = 0;
 	}
-	if (++task->calls <= CALLS_AT_ONE_INSTANT)
-		return;
-	bh_posix_node_image(task->node)->sleep(CALLS_COST_NS);
-	task->instant_ns = bh_posix_node_clock_ns(task->node);
-	task->calls = 1;
+	return task->debt_ns && task->debt_ns >= task->node->costs.slice_ns;
 }
 
-void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs)
+static void pay(struct bh_task *task)
+{
+	bh_posix_node_image(task->node)->sleep(task->debt_ns);
+	task->instant_ns = bh_posix_node_clock_ns(task->node);
+	task->debt_ns = 0;
+}
+
+/* --- dispatching --- */
+
+/* The call, whoever's it is, but not the way back to the program. */
+static void do_call(struct bh_task *task, struct pt_regs *regs)
 {
 	uint64_t nr = regs->orig_ax;
 
-	let_time_pass(task);
 	if (!is_known(nr)) {
 		bh_posix_node_log(task->node, "system call %lld refused: ENOSYS", (long long)nr);
-		finish(task, regs, -ENOSYS);
-		return;
-	}
-	/* Every C library tries it, none needs it: not worth a line. */
-	if (nr == SYS_rseq) {
-		finish(task, regs, -ENOSYS);
-		return;
-	}
-	if (memory_calls[nr]) {
-		finish(task, regs, memory_calls[nr](task, regs));
-		return;
-	}
-	if (refused_calls[nr]) {
+		regs->ax = (uint64_t)-ENOSYS;
+	} else if (nr == SYS_rseq) {
+		/* Every C library tries it, none needs it: not worth a line. */
+		regs->ax = (uint64_t)-ENOSYS;
+	} else if (memory_calls[nr]) {
+		regs->ax = (uint64_t)memory_calls[nr](task, regs);
+	} else if (refused_calls[nr]) {
 		bh_posix_node_log(task->node, "system call %s refused: ENOSYS", refused_calls[nr]);
-		finish(task, regs, -ENOSYS);
+		regs->ax = (uint64_t)-ENOSYS;
+	} else {
+		bh_posix_node_image(task->node)->call(regs);
+	}
+}
+
+static __attribute__((noinline)) void dispatch_slowly(struct bh_task *task, struct pt_regs *regs)
+{
+	const struct bh_posix_costs *costs = &task->node->costs;
+
+	if (must_pay(task))
+		pay(task);
+	task->debt_ns += cost_of(costs, regs->orig_ax);
+	if (task->is_traced)
+		bh_strace_call(task, regs, 0);
+	do_call(task, regs);
+	task->debt_ns += moved_bytes(regs) * costs->kilobyte_ns / 1024;
+	if (task->is_traced)
+		bh_strace_call(task, regs, 1);
+	bh_posix_node_image(task->node)->leave(regs);
+}
+
+/* Calls that are the kernel's alone. */
+BH_NO_FP static inline int is_plain(uint64_t nr)
+{
+	return nr <= LAST_CALL && (nr < FIRST_GAP || nr > LAST_GAP) && nr != SYS_rseq &&
+	       !memory_calls[nr] && !refused_calls[nr];
+}
+
+BH_NO_FP void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs)
+{
+	const struct bh_posix_costs *costs = &task->node->costs;
+
+	if (task->is_traced || costs->is_model || !is_plain(regs->orig_ax) || must_pay(task)) {
+		bh_fp_save();
+		dispatch_slowly(task, regs);
 		return;
 	}
+	task->debt_ns += costs->syscall_ns;
 	bh_posix_node_image(task->node)->syscall(regs);
 }

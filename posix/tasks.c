@@ -73,8 +73,10 @@ void bh_task_op_release(void *user_host, void *argument)
 	*task->link = task->next;
 	if (task->next)
 		task->next->link = task->link;
-	if (bh_trap_task == task)
+	if (bh_trap_task == task) {
 		bh_trap_task = NULL;
+		bh_fp_is_live = 0;
+	}
 	free(task->view.xsave);
 	free(task);
 }
@@ -126,6 +128,7 @@ void *bh_task_op_fork(void *user_host, void *argument, struct pt_regs *regs, int
 	task->view.gs_base = parent->view.gs_base;
 	task->pid = parent->pid;
 	task->is_new = 1;
+	task->is_traced = parent->is_traced;
 	if (share_memory) {
 		task->mm = parent->mm;
 		task->mm->references++;

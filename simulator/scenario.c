@@ -44,6 +44,7 @@ void bh_process_release(struct bh_process *process)
 {
 	bh_words_free(process->argv);
 	bh_words_free(process->environment);
+	free(process->stdin_text);
 }
 
 static void node_clear(struct bh_scenario_node *node)

@@ -26,7 +26,23 @@ struct bh_process {
 	int expected_exit;	  /* exit status 0..255 */
 	int has_expected_running; /* expected_final_state: running */
 	int expected_running;
+	int expected_signal; /* the signal that must end it, 0: none is expected */
+	char *stdin_text;    /* what standard input has; NULL: it is /dev/null */
+	unsigned int uid, gid;
+	uint64_t stop_ns;  /* virtual time at which it gets stop_signal; 0: never */
+	int stop_signal;   /* default SIGTERM; to the process group */
+	int is_traced;	   /* its system calls, and those of its children, are written down */
 	unsigned int line; /* of the scenario file, for messages */
+};
+
+/* What the CPU of a node costs its programs, in virtual ns. A process sleeps off what it owes as
+ * soon as that reaches the slice. */
+struct bh_scenario_cpu {
+	int is_model;	      /* what is owed stays owed, whatever else takes time */
+	uint64_t syscall_ns;  /* a system call; default 1000 */
+	uint64_t kilobyte_ns; /* 1024 bytes read or written */
+	uint64_t fork_ns, exec_ns;
+	uint64_t slice_ns; /* default 64000 */
 };
 
 struct bh_scenario_node {
@@ -34,6 +50,7 @@ struct bh_scenario_node {
 	char *kernel;	    /* "6.1" */
 	uint64_t ram_bytes; /* 0: default */
 	char *command_line; /* extra kernel command line, or NULL */
+	struct bh_scenario_cpu cpu;
 	struct bh_sysctl *sysctls;
 	size_t sysctl_count;
 	struct bh_process *processes; /* setup lines first, in the file's order */

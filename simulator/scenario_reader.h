@@ -30,6 +30,7 @@ struct bh_scenario_reader {
 	/* topology.defaults */
 	const char *default_kernel, *default_command_line;
 	uint64_t default_ram_bytes;
+	struct bh_scenario_cpu default_cpu;
 };
 
 /* One key of a mapping. target is what the mapping describes. read is NULL for a key that a later
@@ -111,6 +112,19 @@ struct bh_error *bh_scenario_read_events(struct bh_scenario_reader *reader,
 struct bh_error *bh_scenario_read_process(struct bh_scenario_reader *reader,
 					  const struct bh_yaml_node *value,
 					  struct bh_process *process);
+
+/* What a node has: processes, exec and cpu. */
+struct bh_error *bh_scenario_read_processes(struct bh_scenario_reader *reader,
+					    const struct bh_yaml_node *value,
+					    struct bh_scenario_node *node);
+struct bh_error *bh_scenario_read_exec(struct bh_scenario_reader *reader,
+				       const struct bh_yaml_node *value,
+				       struct bh_scenario_node *node);
+struct bh_error *bh_scenario_read_cpu(struct bh_scenario_reader *reader,
+				      const struct bh_yaml_node *value,
+				      struct bh_scenario_cpu *cpu_ret);
+void bh_scenario_cpu_default(struct bh_scenario_cpu *cpu_ret);
+
 /* topology.defaults and topology.nodes. */
 struct bh_error *bh_scenario_read_defaults(struct bh_scenario_reader *reader,
 					   const struct bh_yaml_node *node);

@@ -83,6 +83,23 @@ static struct bh_error *build_command_line(const struct bh_sim_node *node, char 
 
 /* --- nodes --- */
 
+/* A scenario that no file made may say nothing of it. */
+static void set_costs(struct bh_sim_node *node)
+{
+	const struct bh_scenario_cpu *cpu = &node->scenario->cpu;
+	const struct bh_posix_costs costs = {
+		.is_model = cpu->is_model,
+		.syscall_ns = cpu->syscall_ns,
+		.kilobyte_ns = cpu->kilobyte_ns,
+		.fork_ns = cpu->fork_ns,
+		.exec_ns = cpu->exec_ns,
+		.slice_ns = cpu->slice_ns,
+	};
+
+	if (costs.syscall_ns)
+		bh_posix_node_set_costs(node->posix, &costs);
+}
+
 static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 {
 	struct bh_sim_node *node = &sim->nodes[id];
@@ -117,9 +134,11 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 	free(command_line);
 	if (error)
 		return error;
-	return bh_posix_node_create(sim->posix, id, node->scenario->name,
+	BH_TRY(bh_posix_node_create(sim->posix, id, node->scenario->name,
 				    bh_node_boot_record(node->kernel), &bh_sim_posix_callbacks,
-				    node, &node->posix);
+				    node, &node->posix));
+	set_costs(node);
+	return NULL;
 }
 
 static struct bh_error *create_all(struct bh_sim *sim)

@@ -49,6 +49,8 @@ struct bh_sim_process {
 	size_t number; /* in the scenario's order over all nodes, then those added: of SPAWN */
 	size_t index;  /* in sim->processes */
 	enum bh_sim_process_state state;
+	int has_stop;	    /* its signal is yet to be sent */
+	int has_crashed;    /* which was told of */
 	char **environment; /* the default one and the scenario's; NULL-terminated */
 	uint64_t spawn_event;
 	uint64_t cause;		    /* of its start, if it was added */
@@ -82,6 +84,8 @@ struct bh_sim_node {
 	size_t process_count, setup_count, setup_done;
 	size_t process_room;		 /* process_count may grow to it */
 	struct bh_sim_process *spawning; /* for spawn_next() */
+	struct bh_sim_process *stopping; /* the same, for its signal */
+	struct bh_sim_process *started;	 /* the last that spawn_next() gave */
 	uint64_t program_cause;		 /* of the start that is scheduled */
 
 	char log_line[BH_LOG_LINE_MAX + 1]; /* of the kernel log, not ended yet */

@@ -92,7 +92,8 @@ void bh_sim_node_timer(struct bh_sim_node *node)
 
 /* --- time and entropy --- */
 
-static unsigned long host_clock_ns(void *host)
+/* See host_abi.h: the FP registers are a program's. */
+static __attribute__((target("general-regs-only"))) unsigned long host_clock_ns(void *host)
 {
 	struct bh_sim_node *node = host;
 

@@ -77,6 +77,7 @@ static struct bh_error *process_create(struct bh_sim_process *process, uint32_t 
 
 	process->scenario = scenario;
 	process->environment = environment_create(scenario);
+	process->has_stop = scenario->stop_ns != 0;
 	result->node = node;
 	result->path = strdup(scenario->argv[0]);
 	result->command = join_words(scenario->argv);
@@ -175,67 +176,93 @@ void bh_sim_processes_destroy(struct bh_sim *sim)
 
 /* --- starting --- */
 
-static struct bh_sim_process *next_program(struct bh_sim_node *node, uint64_t *time_ns_ret)
+/* What a node has to do for its programs next. */
+struct next {
+	struct bh_sim_process *process; /* NULL: nothing */
+	int is_stop;			/* its stop signal; else its start */
+	uint64_t time_ns;
+};
+
+static void consider(struct next *next, struct bh_sim_process *process, int is_stop,
+		     uint64_t time_ns)
 {
-	struct bh_sim_process *next = NULL;
+	if (next->process && next->time_ns <= time_ns)
+		return;
+	*next = (struct next){process, is_stop, time_ns};
+}
 
-	*time_ns_ret = node->sim->now_ns;
+static struct next next_program(struct bh_sim_node *node)
+{
+	struct next next = {0};
+
 	if (node->setup_done < node->setup_count) {
-		next = &node->processes[node->setup_done];
-		return next->state == BH_SIM_PROCESS_WAITING ? next : NULL;
-	}
-	for (size_t i = node->setup_count; i < node->process_count; i++) {
-		struct bh_sim_process *process = &node->processes[i];
+		if (node->processes[node->setup_done].state == BH_SIM_PROCESS_WAITING)
+			consider(&next, &node->processes[node->setup_done], 0, 0);
+	} else {
+		for (size_t i = node->setup_count; i < node->process_count; i++) {
+			struct bh_sim_process *process = &node->processes[i];
 
-		if (process->state == BH_SIM_PROCESS_WAITING &&
-		    (!next || process->scenario->start_ns < next->scenario->start_ns))
-			next = process;
+			if (process->state == BH_SIM_PROCESS_WAITING)
+				consider(&next, process, 0, process->scenario->start_ns);
+			else if (process->state == BH_SIM_PROCESS_RUNNING && process->has_stop)
+				consider(&next, process, 1, process->scenario->stop_ns);
+		}
 	}
-	if (next && next->scenario->start_ns > *time_ns_ret)
-		*time_ns_ret = next->scenario->start_ns;
+	if (next.time_ns < node->sim->now_ns)
+		next.time_ns = node->sim->now_ns;
 	return next;
 }
 
 void bh_sim_program_schedule(struct bh_sim_node *node)
 {
 	struct bh_sim *sim = node->sim;
-	uint64_t time_ns;
-	const struct bh_sim_process *next = next_program(node, &time_ns);
+	struct next next = next_program(node);
 
-	if (node->is_dead || !next)
+	if (node->is_dead || !next.process)
 		return;
 	/* A start that had to wait was made possible by what happens now, the others are the
 	 * scenario's. */
-	int has_waited = node->setup_done > 0 &&
-			 (next->scenario->is_setup || next->scenario->start_ns < sim->now_ns);
+	int has_waited = !next.is_stop && node->setup_done > 0 &&
+			 (next.process->scenario->is_setup ||
+			  next.process->scenario->start_ns < sim->now_ns);
 
 	node->program_cause = has_waited ? sim->result.events : 0;
-	bh_event_queue_set(sim->queue, node->program_slot, time_ns, sim->sequence++);
+	bh_event_queue_set(sim->queue, node->program_slot, next.time_ns, sim->sequence++);
 }
 
 void bh_sim_program_start(struct bh_sim_node *node)
 {
 	struct bh_sim *sim = node->sim;
-	uint64_t time_ns;
-	struct bh_sim_process *process = next_program(node, &time_ns);
+	struct next next = next_program(node);
+	struct bh_sim_process *process = next.process;
 
 	bh_event_queue_clear(sim->queue, node->program_slot);
 	if (!process)
 		return;
+	if (next.time_ns > sim->now_ns) {
+		/* What was due has ended by itself. */
+		bh_sim_program_schedule(node);
+		return;
+	}
 	struct bh_event event = {
 		.kind = BH_EVENT_SPAWN,
-		.cause = process->cause ? process->cause : node->program_cause,
-		.value = process->number,
+		.cause = process->cause && !next.is_stop ? process->cause : node->program_cause,
+		.value = process->number | (next.is_stop ? BH_SPAWN_STOPS : 0),
 		.node = node->id,
 		.device = BH_NO_DEVICE,
 	};
 
 	bh_sim_event_begin(sim, &event);
 	sim->handling = event.event;
-	process->state = BH_SIM_PROCESS_STARTING;
-	process->spawn_event = event.event;
-	process->result->start_ns = sim->now_ns;
-	node->spawning = process;
+	if (next.is_stop) {
+		process->has_stop = 0;
+		node->stopping = process;
+	} else {
+		process->state = BH_SIM_PROCESS_STARTING;
+		process->spawn_event = event.event;
+		process->result->start_ns = sim->now_ns;
+		node->spawning = process;
+	}
 	if (!process->scenario->is_setup)
 		bh_sim_program_schedule(node);
 	bh_sim_node_resume(node, BH_IRQ_SPAWN);
@@ -244,17 +271,29 @@ void bh_sim_program_start(struct bh_sim_node *node)
 int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret)
 {
 	struct bh_sim_node *node = host;
-	struct bh_sim_process *process = node->spawning;
+	struct bh_sim_process *process = node->spawning ? node->spawning : node->stopping;
 
-	node->spawning = NULL;
 	if (!process)
 		return 0;
+	if (!node->spawning) {
+		node->stopping = NULL;
+		*spawn_ret = (struct bh_spawn){.signal = process->scenario->stop_signal,
+					       .pid = process->result->pid};
+		return 1;
+	}
+	node->spawning = NULL;
+	node->started = process;
 	*spawn_ret = (struct bh_spawn){
 		.id = process->index,
 		.path = process->scenario->argv[0],
 		.argv = (const char *const *)process->scenario->argv,
 		.envp = (const char *const *)process->environment,
 		.cwd = "/",
+		.uid = process->scenario->uid,
+		.gid = process->scenario->gid,
+		.stdin_data = process->scenario->stdin_text,
+		.stdin_size =
+			process->scenario->stdin_text ? strlen(process->scenario->stdin_text) : 0,
 	};
 	return 1;
 }
@@ -288,6 +327,8 @@ void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno)
 	if (pid_or_errno > 0) {
 		process->state = BH_SIM_PROCESS_RUNNING;
 		process->result->pid = pid_or_errno;
+		if (process->has_stop)
+			bh_sim_program_schedule(node);
 		return;
 	}
 	bh_sim_fail(node->sim, process->scenario->is_setup ? "setup" : "start", node->id,
@@ -356,6 +397,49 @@ static void callback_log(void *arg, int pid, const char *text)
 	bh_sim_output(node->sim, node->id, path, "\n", 1);
 }
 
+static int callback_is_traced(void *arg)
+{
+	const struct bh_sim_node *node = arg;
+
+	return node->started && node->started->scenario->is_traced;
+}
+
+static void callback_call(void *arg, int pid, const char *line, size_t length)
+{
+	struct bh_sim_node *node = arg;
+	char path[64];
+
+	snprintf(path, sizeof(path), "var/log/%d/strace", pid);
+	bh_sim_output(node->sim, node->id, path, line, length);
+}
+
+static struct bh_sim_process *process_of(struct bh_sim_node *node, int pid)
+{
+	for (size_t i = 0; i < node->process_count; i++)
+		if (node->processes[i].state == BH_SIM_PROCESS_RUNNING &&
+		    node->processes[i].result->pid == pid)
+			return &node->processes[i];
+	return NULL;
+}
+
+/* Any process, not only those of the scenario; for one of these it may be what is expected. */
+static void callback_crash(void *arg, int pid, int signal, const char *text)
+{
+	struct bh_sim_node *node = arg;
+	struct bh_sim_process *process = process_of(node, pid);
+	char path[64];
+
+	snprintf(path, sizeof(path), "var/log/%d/crash", pid);
+	bh_sim_output(node->sim, node->id, path, text, strlen(text));
+	bh_sim_output(node->sim, node->id, path, "\n", 1);
+	if (process && process->scenario->expected_signal == signal)
+		return;
+	if (process)
+		process->has_crashed = 1;
+	bh_sim_fail(node->sim, "crash", node->id, node->sim->result.events, "%s%spid %d: %s",
+		    process ? process->result->command : "", process ? ", " : "", pid, text);
+}
+
 static void write_status(struct bh_sim_node *node, int pid, int wait_status)
 {
 	char path[64], text[64];
@@ -377,6 +461,31 @@ static int check_end(struct bh_sim_node *node, struct bh_sim_process *process, u
 	int expected = scenario->has_expected_exit ? scenario->expected_exit : 0;
 	const char *what = scenario->is_setup ? "setup" : "exit";
 
+	if (result->signal && result->signal == scenario->expected_signal)
+		return 1;
+	/* To stop it was what the signal was for, and it may end by it or exit as it likes. */
+	if (scenario->stop_ns && !process->has_stop && !scenario->has_expected_exit &&
+	    !scenario->expected_signal && !scenario->has_expected_running &&
+	    (!result->signal || result->signal == scenario->stop_signal))
+		return 1;
+	if (process->has_crashed)
+		return 0;
+	if (scenario->expected_signal) {
+		if (result->signal)
+			bh_sim_fail(node->sim, what, node->id, event,
+				    "%s (pid %d) was killed by signal %d (%s), not by %d",
+				    result->command, result->pid, result->signal,
+				    sigdescr_np(result->signal) ? sigdescr_np(result->signal)
+								: "unknown",
+				    scenario->expected_signal);
+		else
+			bh_sim_fail(node->sim, what, node->id, event,
+				    "%s (pid %d) exited with %d, it should have been killed by "
+				    "signal %d",
+				    result->command, result->pid, result->exit_status,
+				    scenario->expected_signal);
+		return 0;
+	}
 	if (result->signal) {
 		bh_sim_fail(node->sim, what, node->id, event,
 			    "%s (pid %d) was killed by signal %d (%s)", result->command,
@@ -410,19 +519,16 @@ static void callback_exit(void *arg, int pid, int wait_status)
 
 	bh_sim_event_begin(node->sim, &event);
 	write_status(node, pid, wait_status);
-	for (size_t i = 0; i < node->process_count; i++) {
-		struct bh_sim_process *process = &node->processes[i];
+	struct bh_sim_process *process = process_of(node, pid);
 
-		if (process->state != BH_SIM_PROCESS_RUNNING || process->result->pid != pid)
-			continue;
-		process->result->ended = 1;
-		if (WIFSIGNALED(wait_status))
-			process->result->signal = WTERMSIG(wait_status);
-		else
-			process->result->exit_status = WEXITSTATUS(wait_status);
-		process_ended(node, process, check_end(node, process, event.event));
-		break;
-	}
+	if (!process)
+		return;
+	process->result->ended = 1;
+	if (WIFSIGNALED(wait_status))
+		process->result->signal = WTERMSIG(wait_status);
+	else
+		process->result->exit_status = WEXITSTATUS(wait_status);
+	process_ended(node, process, check_end(node, process, event.event));
 }
 
 const struct bh_posix_callbacks bh_sim_posix_callbacks = {
@@ -430,6 +536,9 @@ const struct bh_posix_callbacks bh_sim_posix_callbacks = {
 	.exec = callback_exec,
 	.exit = callback_exit,
 	.log = callback_log,
+	.crash = callback_crash,
+	.is_traced = callback_is_traced,
+	.call = callback_call,
 };
 
 /* --- the end --- */
@@ -452,7 +561,8 @@ static void check_unfinished(struct bh_sim_node *node, const struct bh_sim_proce
 {
 	const struct bh_process *scenario = process->scenario;
 	int must_end = scenario->has_expected_exit ||
-		       (scenario->has_expected_running && !scenario->expected_running);
+		       (scenario->has_expected_running && !scenario->expected_running) ||
+		       scenario->expected_signal;
 	const char *what = scenario->is_setup ? "setup" : "exit";
 
 	if (process->state == BH_SIM_PROCESS_WAITING) {

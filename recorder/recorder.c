@@ -19,26 +19,30 @@
 #include "traces/trace.h"
 
 #define CHECKPOINT_NS 1000000000ull
-/* The host's clock is read once in this many calls of between(): reading costs a system call. */
-#define CALLS_PER_CLOCK_READ 64u
-#define KERNEL_IMAGE_MAX     (1ul << 30)
-#define PROGRAM_MAX	     (1ul << 30)
+/* Of this many calls of between() one looks whether there is something to do: a chunk to write may
+ * wait, and reading the host's clock costs a system call. */
+#define CALLS_PER_LOOK	 64u
+#define KERNEL_IMAGE_MAX (1ul << 30)
+#define PROGRAM_MAX	 (1ul << 30)
 
 /* What the trace already says of an input. */
 enum input_state { INPUT_UNKNOWN, INPUT_LOOKED_AT, INPUT_READ };
 
 struct bh_recorder {
-	struct bh_recorder_config config;
+	/* What every event needs is in one line of the processor's cache. */
 	struct bh_trace_writer *writer;
+	struct bh_sim_observer next;
+	unsigned int calls; /* of between() */
+	int is_checkpoint_wanted;
+
+	struct bh_recorder_config config;
 	struct bh_inputs *inputs;
 	uint8_t *input_states; /* enum input_state, by index in inputs */
 	size_t input_room;
 	struct bh_sim *sim;
 	const struct bh_sim_result *result;
 	struct bh_error *error; /* of between(), which can't return one */
-	unsigned int calls;
 	uint64_t checkpoint_ns; /* host time of the last checkpoint */
-	int is_checkpoint_wanted;
 };
 
 static struct bh_error *out_of_memory(void)
@@ -224,18 +228,17 @@ static struct bh_error *checkpoint_write(struct bh_recorder *recorder)
 static void observe_event(void *arg, const struct bh_event *event)
 {
 	struct bh_recorder *recorder = arg;
-	const struct bh_sim_observer *next = &recorder->config.observer;
 
 	bh_trace_write_event(recorder->writer, event);
 	if (event->kind == BH_EVENT_HALT)
 		recorder->is_checkpoint_wanted = 1;
-	if (next->event)
-		next->event(next->arg, event);
+	if (recorder->next.event)
+		recorder->next.event(recorder->next.arg, event);
 }
 
 static void observe_frame(void *arg, const struct bh_event *event, void *data, size_t length)
 {
-	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->config.observer;
+	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->next;
 
 	next->frame(next->arg, event, data, length);
 }
@@ -243,26 +246,31 @@ static void observe_frame(void *arg, const struct bh_event *event, void *data, s
 static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
 			   size_t length)
 {
-	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->config.observer;
+	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->next;
 
 	next->output(next->arg, node, path, data, length);
+}
+
+/* Non-zero: the run must end. */
+static int look(struct bh_recorder *recorder)
+{
+	if (recorder->error)
+		return 1;
+	recorder->error = chunks_write(recorder);
+	if (!recorder->error && (recorder->is_checkpoint_wanted ||
+				 bh_host_time_ns() - recorder->checkpoint_ns > CHECKPOINT_NS))
+		recorder->error = checkpoint_write(recorder);
+	return recorder->error != NULL;
 }
 
 static int observe_between(void *arg)
 {
 	struct bh_recorder *recorder = arg;
-	const struct bh_sim_observer *next = &recorder->config.observer;
 
-	if (recorder->error)
+	if ((recorder->is_checkpoint_wanted || !(++recorder->calls % CALLS_PER_LOOK)) &&
+	    look(recorder))
 		return 1;
-	recorder->error = chunks_write(recorder);
-	if (!recorder->error && (recorder->is_checkpoint_wanted ||
-				 (!(++recorder->calls % CALLS_PER_CLOCK_READ) &&
-				  bh_host_time_ns() - recorder->checkpoint_ns > CHECKPOINT_NS)))
-		recorder->error = checkpoint_write(recorder);
-	if (recorder->error)
-		return 1;
-	return next->between ? next->between(next->arg) : 0;
+	return recorder->next.between ? recorder->next.between(recorder->next.arg) : 0;
 }
 
 /* In a signal handler: the process is about to die. */
@@ -331,11 +339,13 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
 				    struct bh_recorder **recorder_ret)
 {
-	struct bh_recorder *recorder = calloc(1, sizeof(*recorder));
+	struct bh_recorder *recorder = aligned_alloc(64, (sizeof(*recorder) + 63) & ~63ul);
 
 	if (!recorder)
 		return out_of_memory();
+	memset(recorder, 0, sizeof(*recorder));
 	recorder->config = *config;
+	recorder->next = config->observer;
 	struct bh_error *error = sim_create(recorder);
 	if (error) {
 		bh_recorder_destroy(recorder);

@@ -17,6 +17,9 @@
 #include "common/raw_call.h"
 #include "traces/chunk.h"
 
+/* Events that are encoded at once: one at a time would fetch the encoder and what it works on into
+ * the processor's cache again for every event. */
+#define BATCH_EVENTS 64u
 /* Raw bytes of input records that are gathered before they become a chunk. */
 #define INPUTS_FULL (256u << 10)
 /* Headers of the record and its section, on top of an input's strings. */
@@ -32,6 +35,8 @@ struct kept {
 };
 
 struct bh_trace_writer {
+	uint32_t batch_count;
+	struct bh_event batch[BATCH_EVENTS]; /* not yet encoded */
 	int fd;
 	char *path;
 	int is_regular;	 /* can be cut and positioned; a device like /dev/null can't */
@@ -171,6 +176,54 @@ static struct bh_error *inputs_write(struct bh_trace_writer *writer)
 	return NULL;
 }
 
+/* Puts the columns aside for the next flush. Full ones pile up only if a single event of the
+ * simulator contains many: then memory is allocated. */
+static void columns_turn(struct bh_trace_writer *writer)
+{
+	struct bh_event_columns *columns =
+		writer->spare ? writer->spare : bh_event_columns_create();
+
+	if (!columns) {
+		writer->no_memory = 1;
+		return;
+	}
+	writer->spare = NULL;
+	bh_event_columns_clear(columns);
+	*writer->full_end = writer->columns;
+	writer->full_end = &writer->columns->next;
+	writer->columns = columns;
+	writer->partial_count = 0;
+}
+
+/* What a reader would refuse must not get into the file. */
+static void event_encode(struct bh_trace_writer *writer, const struct bh_event *event)
+{
+	const char *fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
+
+	if (event->event != writer->next_event)
+		fault = "the numbers of the events have a gap";
+	if (writer->fault || writer->no_memory)
+		return;
+	if (fault) {
+		writer->fault = fault;
+		return;
+	}
+	bh_event_columns_append(writer->columns, &writer->window, event);
+	writer->vtime_ns = event->vtime_ns;
+	writer->next_event++;
+	if (writer->columns->count == BH_EVENT_COLUMNS_ROOM)
+		columns_turn(writer);
+}
+
+static void batch_encode(struct bh_trace_writer *writer)
+{
+	writer->is_busy++;
+	for (uint32_t i = 0; i < writer->batch_count; i++)
+		event_encode(writer, &writer->batch[i]);
+	writer->batch_count = 0;
+	writer->is_busy--;
+}
+
 static struct bh_error *events_check(struct bh_trace_writer *writer)
 {
 	if (writer->no_memory)
@@ -223,6 +276,7 @@ int bh_trace_writer_is_full(const struct bh_trace_writer *writer)
 
 int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer)
 {
+	batch_encode(writer);
 	if (!writer->is_regular || writer->full_first ||
 	    writer->columns->count == writer->partial_count)
 		return 0;
@@ -266,45 +320,11 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 	return error;
 }
 
-/* Puts the columns aside for the next flush. Full ones pile up only if a single event of the
- * simulator contains many: then memory is allocated. */
-static void columns_turn(struct bh_trace_writer *writer)
-{
-	struct bh_event_columns *columns =
-		writer->spare ? writer->spare : bh_event_columns_create();
-
-	if (!columns) {
-		writer->no_memory = 1;
-		return;
-	}
-	writer->spare = NULL;
-	bh_event_columns_clear(columns);
-	*writer->full_end = writer->columns;
-	writer->full_end = &writer->columns->next;
-	writer->columns = columns;
-	writer->partial_count = 0;
-}
-
 void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event)
 {
-	/* What a reader would refuse must not get into the file. */
-	const char *fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
-
-	if (event->event != writer->next_event)
-		fault = "the numbers of the events have a gap";
-	if (writer->fault || writer->no_memory)
-		return;
-	if (fault) {
-		writer->fault = fault;
-		return;
-	}
-	writer->is_busy++;
-	bh_event_columns_append(writer->columns, &writer->window, event);
-	writer->vtime_ns = event->vtime_ns;
-	writer->next_event++;
-	if (writer->columns->count == BH_EVENT_COLUMNS_ROOM)
-		columns_turn(writer);
-	writer->is_busy--;
+	writer->batch[writer->batch_count] = *event;
+	if (++writer->batch_count == BATCH_EVENTS)
+		batch_encode(writer);
 }
 
 static void input_encode(struct bh_buffer *to, const struct bh_trace_input *input)
@@ -360,6 +380,7 @@ struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const ch
 	struct bh_buffer end = {0};
 	struct bh_chunk_header header = {.kind = BH_CHUNK_END};
 
+	batch_encode(writer);
 	writer->is_busy++; /* for good: nothing is left to save */
 	BH_TRY(full_chunks_write(writer));
 	if (writer->columns->count)
@@ -444,6 +465,7 @@ void bh_trace_last_words(struct bh_trace_writer *writer)
 {
 	if (writer->is_busy++)
 		return;
+	batch_encode(writer);
 	writer->payload.is_fixed = 1;
 	writer->chunk.is_fixed = 1;
 	if (writer->has_partial) {

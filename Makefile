@@ -30,7 +30,7 @@ CFLAGS   = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter $(EXTRA_CFLAGS)
 CFLAGS  += -fPIE -fno-omit-frame-pointer -mno-avx -fcf-protection=none
 CPPFLAGS = -I. -I$(BUILD)/gen -D_GNU_SOURCE
 LDFLAGS  = -static-pie -Wl,-z,noexecstack
-LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -lzstd -lseccomp
+LDLIBS   = -lyaml -ljansson -lxxhash -lcapstone -lzstd -lseccomp -lpcap -ldw -lelf -lz -lbz2 -llzma
 
 LAYER_SOURCES = $(foreach layer,$(LAYERS),$(wildcard $(layer)/*.c $(layer)/*.S))
 # What only scenarios that are C programs have.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/drop_names.h"
 #include "cli/safe_text.h"
 #include "common/json.h"
 #include "common/suggest.h"
@@ -74,7 +75,16 @@ static struct bh_error *number_parse(const char *option, const char *text, uint6
 			    text);
 }
 
-static void print_json(const struct bh_trace *trace, const struct bh_event *event)
+/* The detail of a DROP as JSON members: its reason and place, or null. */
+static void add_drop(struct bh_json *json, struct bh_drop_names *names,
+		     const struct bh_event *event)
+{
+	bh_json_add_string(json, "reason", bh_drop_reason(names, event));
+	bh_json_add_string(json, "function", bh_drop_function(names, event));
+}
+
+static void print_json(const struct bh_trace *trace, struct bh_drop_names *names,
+		       const struct bh_event *event)
 {
 	struct bh_json *json = bh_json_create();
 
@@ -93,6 +103,8 @@ static void print_json(const struct bh_trace *trace, const struct bh_event *even
 	bh_json_add_u64(json, "length", event->length);
 	bh_json_add_u64(json, "value", event->value);
 	bh_json_add_hex64(json, "hash", event->hash);
+	if (event->kind == BH_EVENT_DROP)
+		add_drop(json, names, event);
 	bh_json_object_end(json);
 	char *text = bh_json_finish(json);
 	if (text)
@@ -101,7 +113,31 @@ static void print_json(const struct bh_trace *trace, const struct bh_event *even
 }
 
 /* What the value of an event means. */
-static void print_detail(const struct bh_event *event)
+static void print_drop(struct bh_drop_names *names, const struct bh_event *event)
+{
+	const char *reason = bh_drop_reason(names, event);
+	const char *function = bh_drop_function(names, event);
+
+	fputs("  ", stdout);
+	if (reason)
+		bh_print_safe(stdout, reason);
+	else
+		printf("reason %u", (unsigned int)event->value & 0xffff);
+	if (function)
+		printf(" at %s", function);
+	else
+		printf(" at image+0x%" PRIx64, event->value >> 16);
+}
+
+static void print_halt(uint64_t how)
+{
+	static const char *const words[] = {"halt", "panic", "restart"};
+
+	if (how < sizeof(words) / sizeof(words[0]))
+		printf("  %s", words[how]);
+}
+
+static void print_detail(struct bh_drop_names *names, const struct bh_event *event)
 {
 	unsigned int status = (unsigned int)event->value & 0x7f;
 
@@ -133,13 +169,16 @@ static void print_detail(const struct bh_event *event)
 		printf("  number %" PRIu64 " of the timeline", event->value);
 		break;
 	case BH_EVENT_HALT:
-		printf("  %s", event->value ? "panic" : "halt");
+		print_halt(event->value);
+		break;
+	case BH_EVENT_DROP:
+		print_drop(names, event);
 		break;
 	}
 }
 
-static void print_columns(const struct bh_trace *trace, const struct bh_event *event,
-			  int node_width)
+static void print_columns(const struct bh_trace *trace, struct bh_drop_names *names,
+			  const struct bh_event *event, int node_width)
 {
 	const char *node = event->node == BH_NO_NODE ? "-" : bh_trace_node_name(trace, event->node);
 	char packet[48] = "-";
@@ -152,12 +191,12 @@ static void print_columns(const struct bh_trace *trace, const struct bh_event *e
 	printf("%*s %-7s %8" PRIu64 " %10s %5" PRIu32,
 	       node_width > (int)strlen(node) ? node_width - (int)strlen(node) : 0, "",
 	       bh_event_kind_name(event->kind), event->cause, packet, event->length);
-	print_detail(event);
+	print_detail(names, event);
 	fputc('\n', stdout);
 }
 
-static struct bh_error *print_events(const struct bh_trace *trace, const struct filter *filter,
-				     int is_json)
+static struct bh_error *print_events(const struct bh_trace *trace, struct bh_drop_names *names,
+				     const struct filter *filter, int is_json)
 {
 	uint64_t count = bh_trace_event_count(trace);
 	int node_width = 4;
@@ -179,9 +218,9 @@ static struct bh_error *print_events(const struct bh_trace *trace, const struct 
 		    (filter->has_kind && event.kind != filter->kind))
 			continue;
 		if (is_json)
-			print_json(trace, &event);
+			print_json(trace, names, &event);
 		else
-			print_columns(trace, &event, node_width);
+			print_columns(trace, names, &event, node_width);
 		/* Whoever reads us has enough, as `head` does. */
 		if (ferror(stdout))
 			break;
@@ -218,8 +257,11 @@ static int cmd_events(int argc, char **argv)
 		error = bh_trace_open(argv[1], &trace);
 	if (!error && node)
 		error = node_parse(trace, node, &filter.node);
+	struct bh_drop_names *names = error ? NULL : bh_drop_names_create(trace);
+
 	if (!error)
-		error = print_events(trace, &filter, is_json);
+		error = print_events(trace, names, &filter, is_json);
+	bh_drop_names_destroy(names);
 	bh_trace_close(trace);
 	return error ? bh_cli_fail(error) : bh_cli_finish(BH_EXIT_PASS);
 }
@@ -231,7 +273,7 @@ const struct bh_command bh_command_events = {
 	.help = "  --json        print one JSON object a line\n"
 		"  --node NODE   only of this node, by name or number\n"
 		"  --kind KIND   only boot, timer, rx, tx, lost, spawn, exec, exit, output,\n"
-		"                console, halt or stop\n"
+		"                console, halt, stop, drop or action\n"
 		"  --from EVENT, --to EVENT\n"
 		"                only events with these numbers, both included",
 	.run = cmd_events,

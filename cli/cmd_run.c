@@ -23,6 +23,7 @@ static struct bh_error *run_scenario(struct run *run, const char *folder, int is
 		.scenario = run->file.scenario,
 		.build = run->file.build,
 		.find_kernel = bh_find_kernel,
+		.describes_failures = 1,
 		.observer = bh_live_run_observer(&run->live),
 	};
 

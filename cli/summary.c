@@ -40,6 +40,17 @@ static void add_kernels(struct bh_json *json, const struct bh_scenario *scenario
 	bh_json_array_end(json);
 }
 
+static void add_backtrace(struct bh_json *json, const struct bh_failure *failure)
+{
+	if (!failure->backtrace)
+		return;
+	bh_json_key(json, "backtrace");
+	bh_json_array_begin(json);
+	for (char **line = failure->backtrace; *line; line++)
+		bh_json_string(json, *line);
+	bh_json_array_end(json);
+}
+
 static void add_failures(struct bh_json *json, const struct bh_summary *summary)
 {
 	const struct bh_sim_result *result = summary->result;
@@ -55,6 +66,7 @@ static void add_failures(struct bh_json *json, const struct bh_summary *summary)
 		bh_json_add_u64(json, "vtime_ns", failure->vtime_ns);
 		bh_json_add_u64(json, "event", failure->event);
 		bh_json_add_string(json, "detail", failure->detail);
+		add_backtrace(json, failure);
 		bh_json_object_end(json);
 	}
 	bh_json_array_end(json);
@@ -142,6 +154,11 @@ static void print_failure(FILE *stream, const struct bh_summary *summary,
 	fprintf(stream, ", event %" PRIu64 ": ", failure->event);
 	print_text(stream, failure->detail);
 	fputc('\n', stream);
+	for (char **line = failure->backtrace; line && *line; line++) {
+		fputs("    ", stream);
+		print_text(stream, *line);
+		fputc('\n', stream);
+	}
 }
 
 void bh_summary_print(const struct bh_summary *summary, FILE *stream)

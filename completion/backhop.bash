@@ -14,7 +14,7 @@ _backhop() {
 	fi
 	case $previous in
 	--kind)
-		words='boot timer rx tx lost spawn exec exit output console halt stop'
+		words='boot timer rx tx lost spawn exec exit output console halt stop drop action'
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 		return
 		;;

@@ -42,6 +42,8 @@ struct bh_image {
 	const uint8_t *build_id;
 	size_t build_id_length;
 	uint32_t *entries;
+	struct bh_drop_reason *reasons;
+	size_t reason_count;
 	size_t entry_count;
 };
 
@@ -338,10 +340,47 @@ static struct bh_error *read_entries(struct bh_image *image, const uint8_t *byte
 	return NULL;
 }
 
-/* Looks through the section headers for the one section that isn't loaded but ours. */
-static struct bh_error *find_entries(struct bh_image *image, const struct section_table *sections)
+static struct bh_error *read_reasons(struct bh_image *image, const uint8_t *bytes, uint64_t size)
 {
-	static const char wanted[] = ".backhop.entries";
+	size_t count = size / sizeof(*image->reasons);
+
+	image->reasons = calloc(count + 1, sizeof(*image->reasons));
+	if (!image->reasons)
+		return bh_error_new(BH_ERR_NOMEM, "Out of memory for a kernel image.");
+	for (size_t i = 0; i < count; i++) {
+		struct bh_drop_reason *reason = &image->reasons[i];
+		struct bh_cursor cursor;
+
+		bh_cursor_init(&cursor, bytes + i * sizeof(*reason), sizeof(*reason));
+		reason->number = bh_cursor_u32(&cursor);
+		memcpy(reason->name, bh_cursor_bytes(&cursor, sizeof(reason->name)),
+		       sizeof(reason->name) - 1);
+	}
+	image->reason_count = count;
+	return NULL;
+}
+
+/* The sections that are ours, by name. */
+static struct bh_error *read_section(struct bh_image *image, const char *name, uint64_t offset,
+				     uint64_t size)
+{
+	int is_entries = !strcmp(name, ".backhop.entries");
+	const uint8_t *bytes;
+
+	if (!is_entries && strcmp(name, ".backhop.reasons") != 0)
+		return NULL;
+	bytes = file_range(image, offset, size);
+	if (!bytes)
+		return bad_image(image, "a section of it lies outside the file");
+	if (is_entries)
+		return image->entries ? bad_image(image, "it has two lists of patchable entries")
+				      : read_entries(image, bytes, size);
+	return image->reasons ? bad_image(image, "it has two lists of drop reasons")
+			      : read_reasons(image, bytes, size);
+}
+
+static struct bh_error *read_sections(struct bh_image *image, const struct section_table *sections)
+{
 	const uint8_t *table, *names;
 	uint64_t names_offset, names_size;
 	struct bh_cursor cursor;
@@ -357,7 +396,6 @@ static struct bh_error *find_entries(struct bh_image *image, const struct sectio
 	if (!names)
 		return bad_image(image, "its section names lie outside the file");
 	for (i = 0; i < sections->count; i++) {
-		const uint8_t *bytes;
 		uint32_t name;
 		uint64_t offset, size;
 
@@ -366,14 +404,8 @@ static struct bh_error *find_entries(struct bh_image *image, const struct sectio
 		bh_cursor_bytes(&cursor, 20); /* type, flags, address */
 		offset = bh_cursor_u64(&cursor);
 		size = bh_cursor_u64(&cursor);
-		if (name > names_size || names_size - name < sizeof(wanted) ||
-		    memcmp(names + name, wanted, sizeof(wanted)) != 0)
-			continue;
-		bytes = file_range(image, offset, size);
-		if (!bytes)
-			return bad_image(image,
-					 "its list of patchable entries lies outside the file");
-		return read_entries(image, bytes, size);
+		if (name < names_size && memchr(names + name, 0, names_size - name))
+			BH_TRY(read_section(image, (const char *)names + name, offset, size));
 	}
 	return NULL;
 }
@@ -399,7 +431,7 @@ static struct bh_error *image_load(struct bh_image *image)
 	BH_TRY(read_header(image, &sections));
 	BH_TRY(read_dynamic(image));
 	BH_TRY(check_relocations(image));
-	return find_entries(image, &sections);
+	return read_sections(image, &sections);
 }
 
 struct bh_error *bh_image_open(const char *path, struct bh_image **image_ret)
@@ -431,6 +463,7 @@ void bh_image_close(struct bh_image *image)
 	if (image->fd >= 0)
 		close(image->fd);
 	free(image->entries);
+	free(image->reasons);
 	free(image->path);
 	free(image);
 }
@@ -467,6 +500,20 @@ const uint32_t *bh_image_patchable_entries(const struct bh_image *image, size_t 
 	return image->entries;
 }
 
+const struct bh_drop_reason *bh_image_drop_reasons(const struct bh_image *image, size_t *count_ret)
+{
+	*count_ret = image->reason_count;
+	return image->reasons;
+}
+
+const char *bh_image_drop_reason(const struct bh_image *image, unsigned int number)
+{
+	for (size_t i = 0; i < image->reason_count; i++)
+		if (image->reasons[i].number == number)
+			return image->reasons[i].name;
+	return NULL;
+}
+
 static struct bh_error *map_segment(const struct bh_image *image, const struct segment *segment,
 				    uint64_t base)
 {
@@ -474,14 +521,11 @@ static struct bh_error *map_segment(const struct bh_image *image, const struct s
 	uint64_t file_end = page_up(segment->address + segment->file_size);
 	uint64_t memory_end = page_up(segment->address + segment->memory_size);
 	int protection = PROT_READ | (segment->writable ? PROT_WRITE : PROT_EXEC);
-	uint64_t tail = segment->address + segment->file_size;
 
 	if (file_end > start &&
 	    mmap((void *)(base + start), file_end - start, protection, MAP_PRIVATE | MAP_FIXED,
 		 image->fd, segment->offset & ~(PAGE_BYTES - 1)) == MAP_FAILED)
 		goto failed;
-	if (segment->writable && file_end > tail)
-		memset((void *)(base + tail), 0, file_end - tail);
 	if (memory_end > file_end &&
 	    mmap((void *)(base + file_end), memory_end - file_end, protection,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -516,15 +560,45 @@ static void relocate_rela(const struct bh_image *image, uint64_t base)
 	}
 }
 
+/* The data as it is before the first instruction runs, from the file's. */
+static void prepare_data(const struct bh_image *image, uint64_t base)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct segment *segment = &image->segments[i];
+		uint64_t tail = segment->address + segment->file_size;
+
+		if (segment->writable)
+			memset((void *)(base + tail), 0, page_up(tail) - tail);
+	}
+	if (image->relr_size)
+		for_each_relr(image, relocate_word, &base);
+	if (image->rela_size)
+		relocate_rela(image, base);
+}
+
 struct bh_error *bh_image_map(const struct bh_image *image, uint64_t address)
 {
-	size_t i;
-
-	for (i = 0; i < image->segment_count; i++)
+	for (size_t i = 0; i < image->segment_count; i++)
 		BH_TRY(map_segment(image, &image->segments[i], address));
-	if (image->relr_size)
-		for_each_relr(image, relocate_word, &address);
-	if (image->rela_size)
-		relocate_rela(image, address);
+	prepare_data(image, address);
 	return NULL;
+}
+
+void bh_image_release(const struct bh_image *image, uint64_t address)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct segment *segment = &image->segments[i];
+		uint64_t start = segment->address & ~(PAGE_BYTES - 1);
+
+		if (segment->writable)
+			madvise((void *)(address + start),
+				page_up(segment->address + segment->memory_size) - start,
+				MADV_DONTNEED);
+	}
+}
+
+void bh_image_reset(const struct bh_image *image, uint64_t address)
+{
+	bh_image_release(image, address);
+	prepare_data(image, address);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "kernel-lib/arch/backhop/include/asm/host_abi.h"
 
 struct bh_image;
 
@@ -31,11 +32,23 @@ const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_re
  * image has none. */
 const uint32_t *bh_image_patchable_entries(const struct bh_image *image, size_t *count_ret);
 
+/* What the kernel calls a reason for dropping a packet ("NETFILTER_DROP"), or NULL. */
+const char *bh_image_drop_reason(const struct bh_image *image, unsigned int number);
+/* All of them, in the kernel's order. */
+const struct bh_drop_reason *bh_image_drop_reasons(const struct bh_image *image, size_t *count_ret);
+
 /*
  * Maps the image at address (page-aligned), replacing what is mapped there: code and constants
  * private from the file, so the page cache shares them; data private and relocated. On failure
  * the range is in an unknown state; unmap it.
  */
 struct bh_error *bh_image_map(const struct bh_image *image, uint64_t address);
+/*
+ * Gives the memory of a mapped image's data back to the host; nothing may run in it until
+ * bh_image_reset() has made it what it was after bh_image_map(). Code stays as it is, so a
+ * debugger's breakpoints in it do, too.
+ */
+void bh_image_release(const struct bh_image *image, uint64_t address);
+void bh_image_reset(const struct bh_image *image, uint64_t address);
 
 #endif

@@ -30,7 +30,8 @@ struct bh_node {
 	unsigned long base;
 	unsigned long sp; /* of the idle task while the host runs */
 	enum bh_node_state state;
-	int is_panic;
+	int how; /* it died: BH_HALT_* */
+	unsigned long ram_bytes;
 	char death[200];
 	char *command_line, *hostname;
 	struct bh_host_ops host_ops;
@@ -71,18 +72,18 @@ static void node_idle(void *host)
 	node->state = BH_NODE_RUNNING;
 }
 
-void bh_node_halt(struct bh_node *node, int is_panic, const char *reason)
+void bh_node_halt(struct bh_node *node, int how, const char *reason)
 {
 	node->state = BH_NODE_DEAD;
-	node->is_panic = is_panic;
+	node->how = how;
 	snprintf(node->death, sizeof(node->death), "%s", reason);
 	for (;;)
 		bh_stack_switch(&node->sp, node->boot->host_sp);
 }
 
-static void __attribute__((noreturn)) node_halt(void *host, int is_panic, const char *reason)
+static void __attribute__((noreturn)) node_halt(void *host, int how, const char *reason)
 {
-	bh_node_halt(bh_node_current(), is_panic, reason);
+	bh_node_halt(bh_node_current(), how, reason);
 }
 
 static unsigned long ram_bytes(const struct bh_node_options *options)
@@ -192,6 +193,7 @@ struct bh_error *bh_node_create(const struct bh_node_options *options, struct bh
 	node->command_line = strdup(options->command_line ? options->command_line : "");
 	node->hostname = strdup(options->hostname ? options->hostname : "");
 	node->host_ops = *options->host_ops;
+	node->ram_bytes = ram_bytes(options);
 	node->host_ops.idle = node_idle;
 	node->host_ops.halt = node_halt;
 	if (!node->command_line || !node->hostname)
@@ -217,6 +219,33 @@ void bh_node_destroy(struct bh_node *node)
 	free(node->command_line);
 	free(node->hostname);
 	free(node);
+}
+
+void bh_node_release(struct bh_node *node)
+{
+	unsigned long image_bytes = bh_image_size(node->image);
+
+	assert(node->state != BH_NODE_RUNNING);
+	node->state = BH_NODE_DEAD;
+	bh_image_release(node->image, node->base);
+	madvise((void *)(node->base + image_bytes), node->ram_bytes - image_bytes, MADV_DONTNEED);
+	madvise((void *)(node->base + BOOT_STACK_OFFSET), BH_KERNEL_STACK_SIZE, MADV_DONTNEED);
+}
+
+void bh_node_reset(struct bh_node *node)
+{
+	struct bh_boot *boot = node->boot;
+
+	bh_node_release(node);
+	bh_image_reset(node->image, node->base);
+	/* What the image wrote. */
+	memset(&boot->image_ops, 0, sizeof(boot->image_ops));
+	boot->user_image_ops = NULL;
+	boot->pending = 0;
+	boot->host_sp = 0;
+	prepare_boot_stack(node);
+	node->state = BH_NODE_CREATED;
+	node->death[0] = '\0';
 }
 
 static void node_run(struct bh_node *node)
@@ -248,10 +277,10 @@ enum bh_node_state bh_node_state(const struct bh_node *node)
 	return node->state;
 }
 
-const char *bh_node_death(const struct bh_node *node, int *is_panic_ret)
+const char *bh_node_death(const struct bh_node *node, int *how_ret)
 {
-	if (is_panic_ret)
-		*is_panic_ret = node->is_panic;
+	if (how_ret)
+		*how_ret = node->how;
 	return node->death;
 }
 

@@ -59,8 +59,16 @@ struct bh_error *bh_node_boot(struct bh_node *node);
 void bh_node_resume(struct bh_node *node, unsigned long interrupts);
 
 enum bh_node_state bh_node_state(const struct bh_node *node);
-/* Why a node died: "" while it lives. is_panic_ret may be NULL. */
-const char *bh_node_death(const struct bh_node *node, int *is_panic_ret);
+/* Why a node died: "" while it lives. how_ret: BH_HALT_*; may be NULL. */
+const char *bh_node_death(const struct bh_node *node, int *how_ret);
+/*
+ * Gives the node's memory back to the host; the node is dead then, if it wasn't before. Its
+ * addresses stay its own. Not to be called from a host operation of the node.
+ */
+void bh_node_release(struct bh_node *node);
+/* A fresh node in the place of this one, ready for bh_node_boot(): the same image, options and
+ * addresses, what the host wrote into its boot record kept, nothing of what the kernel did. */
+void bh_node_reset(struct bh_node *node);
 unsigned int bh_node_id(const struct bh_node *node);
 /* Where the image is mapped: always the same for an id, but not the start of its span. */
 unsigned long bh_node_base(const struct bh_node *node);
@@ -74,7 +82,7 @@ const unsigned long *bh_node_saved_stack(const struct bh_node *node);
 struct bh_node *bh_node_current(void);
 /* Ends the node that runs, as host_ops->halt() does; for a fault that has no fix-up. Called on a
  * stack of the node (a signal handler on it may). */
-void bh_node_halt(struct bh_node *node, int is_panic, const char *reason) __attribute__((noreturn));
+void bh_node_halt(struct bh_node *node, int how, const char *reason) __attribute__((noreturn));
 /* Where to go on after a fault at pc, or 0. */
 unsigned long bh_node_fault_fixup(const struct bh_node *node, unsigned long pc);
 

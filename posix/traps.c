@@ -317,34 +317,64 @@ static struct bh_posix_node *node_at(uint64_t address)
 	return NULL;
 }
 
-/* What report_crash() found out, for the node that ends by it. */
-static char crash_text[320];
-static struct bh_posix_node *crashed_node;
-
-static void __attribute__((noreturn)) end_crashed_node(void)
+/* The node whose kernel faulted: by the instruction, or after a jump to nowhere by the stack. */
+static struct bh_posix_node *kernel_of_fault(const ucontext_t *context)
 {
-	const struct bh_boot *boot = crashed_node->boot;
+	uint64_t ip = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+	uint64_t sp = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
+	struct bh_posix_node *node = node_at(ip);
 
-	boot->host_ops->halt(boot->host, 1, crash_text);
+	if (node || (ip >= (uint64_t)__executable_start && ip < (uint64_t)etext))
+		return node;
+	for (node = posix ? posix->nodes : NULL; node; node = node->next)
+		if (sp - node->boot->ram_base < (uint64_t)node->boot - node->boot->ram_base)
+			return node;
+	return NULL;
+}
+
+/* What report_crash() found out, for the node whose kernel ends the task, or itself, by it. */
+static char crash_text[320];
+static struct {
+	struct bh_posix_node *node;
+	struct pt_regs regs;
+	int signal, has_address;
+	uint64_t address;
+} crash;
+
+static void __attribute__((noreturn)) report_to_kernel(void)
+{
+	const struct bh_boot *boot = crash.node->boot;
+	struct pt_regs regs = crash.regs;
+
+	/* A kernel that isn't up yet can only end. */
+	if (boot->image_ops.oops)
+		boot->image_ops.oops(&regs, crash.signal, crash.has_address, crash.address);
+	boot->host_ops->halt(boot->host, BH_HALT_PANIC, crash_text);
+	abort();
 }
 
 /*
- * Neither a program's fault nor one that the kernel expected. In a kernel's own code it ends that
- * node as a panic does, on the stack that it happened on; anywhere else it ends everything.
+ * Neither a program's fault nor one that the kernel expected. In a kernel's own code it is an oops
+ * of that node, on the stack that it happened on; anywhere else it ends everything.
  */
 static void report_crash(int signal, const siginfo_t *info, ucontext_t *context)
 {
 	greg_t *regs = context->uc_mcontext.gregs;
 	uint64_t ip = (uint64_t)regs[REG_RIP];
 
-	crashed_node = node_at(ip);
-	if (crashed_node) {
+	crash.node = kernel_of_fault(context);
+	if (crash.node) {
 		snprintf(crash_text, sizeof(crash_text),
 			 "%s in the kernel of node %u at image offset 0x%llx, for address %p",
-			 strsignal(signal), crashed_node->id,
-			 (unsigned long long)(ip - crashed_node->boot->ram_base), info->si_addr);
+			 strsignal(signal), crash.node->id,
+			 (unsigned long long)(ip - crash.node->boot->ram_base), info->si_addr);
+		load_registers(&crash.regs, context);
+		crash.regs.cs = 0; /* not a program's */
+		crash.signal = signal;
+		crash.has_address = info->si_code != SI_KERNEL;
+		crash.address = (uint64_t)info->si_addr;
 		regs[REG_RSP] = ((regs[REG_RSP] - 128) & ~15ll) - 8;
-		regs[REG_RIP] = (greg_t)end_crashed_node;
+		regs[REG_RIP] = (greg_t)report_to_kernel;
 		return;
 	}
 	snprintf(crash_text, sizeof(crash_text),

@@ -7,6 +7,7 @@
  */
 #include "recorder/recorder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,21 @@ static void hex_format(const uint8_t *bytes, size_t length, char *text_ret)
 	*text_ret = 0;
 }
 
+/* The image's drop reasons as FORMAT.md has them; NULL when out of memory. */
+static char *reasons_format(const struct bh_image *image, size_t *size_ret)
+{
+	size_t count;
+	const struct bh_drop_reason *reasons = bh_image_drop_reasons(image, &count);
+	size_t room = count * (sizeof(reasons->name) + 16) + 1;
+	char *text = malloc(room);
+
+	*size_ret = 0;
+	for (size_t i = 0; text && i < count; i++)
+		*size_ret += (size_t)snprintf(text + *size_ret, room - *size_ret, "%u %s\n",
+					      reasons[i].number, reasons[i].name);
+	return text;
+}
+
 static struct bh_error *image_write(struct bh_recorder *recorder, const char *version,
 				    const char *path)
 {
@@ -120,8 +136,13 @@ static struct bh_error *image_write(struct bh_recorder *recorder, const char *ve
 		hex_format(id, length, build_id);
 		input.build_id = build_id;
 	}
+	input.text = reasons_format(image, &input.text_size);
+	struct bh_error *error =
+		input.text ? bh_trace_write_input(recorder->writer, &input) : out_of_memory();
+
+	free((void *)input.text);
 	bh_image_close(image);
-	return bh_trace_write_input(recorder->writer, &input);
+	return error;
 }
 
 /* Each version once, in the order of the nodes. */
@@ -327,6 +348,7 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 		.inputs = recorder->inputs,
 		.find_kernel = config->find_kernel,
 		.find_kernel_arg = config->find_kernel_arg,
+		.describes_failures = 1,
 		.observer = {.arg = recorder,
 			     .event = observe_event,
 			     .frame = next->frame ? observe_frame : NULL,

@@ -40,6 +40,16 @@ const struct bh_scenario_link_end *bh_scenario_end(const struct bh_scenario *sce
 	return &segment->ends[number];
 }
 
+static const char *const fault_names[BH_FAULT_COUNT] = {
+	[BH_FAULT_BUG] = "bug",	    [BH_FAULT_WARNING] = "warning", [BH_FAULT_OOPS] = "oops",
+	[BH_FAULT_PANIC] = "panic", [BH_FAULT_OOM] = "oom",
+};
+
+const char *bh_fault_name(enum bh_fault fault)
+{
+	return fault_names[fault];
+}
+
 void bh_process_release(struct bh_process *process)
 {
 	bh_words_free(process->argv);
@@ -76,6 +86,11 @@ void bh_scenario_destroy(struct bh_scenario *scenario)
 	}
 	free(scenario->segments);
 	free(scenario->actions);
+	for (size_t i = 0; i < scenario->expectation_count; i++) {
+		free(scenario->expectations[i].filter);
+		free(scenario->expectations[i].reason);
+	}
+	free(scenario->expectations);
 	free(scenario->name);
 	free(scenario->filename);
 	free(scenario);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/event.h"
 
 struct bh_sysctl {
 	char *key;   /* "net.ipv4.ip_forward" */
@@ -136,6 +137,41 @@ struct bh_scenario_action {
 	unsigned int line;
 };
 
+/* What a kernel's log tells of, and what fails a run unless it is allowed. */
+enum bh_fault {
+	BH_FAULT_BUG,
+	BH_FAULT_WARNING,
+	BH_FAULT_OOPS,
+	BH_FAULT_PANIC,
+	BH_FAULT_OOM, /* the kernel ran out of memory */
+	BH_FAULT_COUNT,
+};
+/* "bug", "warning", … */
+const char *bh_fault_name(enum bh_fault fault);
+
+enum bh_expectation_kind {
+	BH_EXPECT_DROP,	 /* packets that a kernel drops */
+	BH_EXPECT_FRAME, /* frames at a device */
+	BH_EXPECT_ALLOW, /* faults that don't fail the run */
+};
+
+enum bh_frame_direction { BH_FRAME_ANY, BH_FRAME_RX, BH_FRAME_TX };
+
+/* An entry of expect:. */
+struct bh_expectation {
+	enum bh_expectation_kind kind;
+	int is_never;	 /* DROP, FRAME: it must not happen; else it must, at_least times */
+	uint32_t node;	 /* BH_NO_NODE: any */
+	char device[16]; /* FRAME: "": any of the node's */
+	enum bh_frame_direction direction; /* FRAME: arriving at the device or leaving it */
+	char *filter;			   /* FRAME: pcap-filter(7), or NULL: all */
+	char *reason;			   /* DROP: "NETFILTER_DROP", or NULL: any */
+	uint64_t after_ns, before_ns;	   /* it counts from after_ns on, up to before_ns */
+	uint64_t at_least;		   /* 1 or more */
+	unsigned int allowed_faults;	   /* ALLOW: bit mask of enum bh_fault */
+	unsigned int line, column;	   /* of the entry; of the reason if there is one */
+};
+
 struct bh_scenario {
 	char *name;
 	char *filename;	  /* as given to the parser, for messages; NULL if made otherwise */
@@ -149,6 +185,8 @@ struct bh_scenario {
 	size_t segment_count;
 	struct bh_scenario_action *actions; /* in the order in which they happen */
 	size_t action_count;
+	struct bh_expectation *expectations;
+	size_t expectation_count;
 };
 
 /* The ends of links and segments, counted from 0: two for each link, then those of the segments. */

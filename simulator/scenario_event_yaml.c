@@ -40,8 +40,8 @@ static struct bh_error *read_nothing(struct bh_scenario_reader *reader,
 
 /* --- what happens to a link --- */
 
-static struct bh_error *unknown_endpoint(const struct bh_scenario_reader *reader,
-					 const struct bh_yaml_node *value)
+struct bh_error *bh_scenario_unknown_endpoint(const struct bh_scenario_reader *reader,
+					      const struct bh_yaml_node *value)
 {
 	const char **names = calloc(reader->end_count + 1, sizeof(*names));
 	struct bh_error *error;
@@ -72,7 +72,7 @@ static struct bh_error *find_end(const struct bh_scenario_reader *reader,
 	size_t end = bh_name_table_find(&reader->endpoints, value->text);
 
 	if (end == BH_NAME_ABSENT)
-		return unknown_endpoint(reader, value);
+		return bh_scenario_unknown_endpoint(reader, value);
 	*end_ret = end;
 	return NULL;
 }

@@ -244,7 +244,8 @@ struct bh_error *bh_scenario_read_properties(struct bh_scenario_reader *reader,
 {
 	struct bh_scenario_field fields[BH_SCENARIO_PROPERTY_COUNT + BH_SCENARIO_OTHERS_MAX];
 
-	memcpy(fields, others, other_count * sizeof(*fields));
+	if (other_count > 0)
+		memcpy(fields, others, other_count * sizeof(*fields));
 	memcpy(fields + other_count, bh_scenario_property_fields,
 	       sizeof(bh_scenario_property_fields));
 	return bh_scenario_read_mapping(reader, node, what, fields,
@@ -277,8 +278,8 @@ struct bh_error *bh_scenario_check_properties(const struct bh_scenario_reader *r
 
 /* --- endpoints --- */
 
-static struct bh_error *unknown_node(const struct bh_scenario_reader *reader,
-				     const struct bh_yaml_node *value, const char *name)
+struct bh_error *bh_scenario_unknown_node(const struct bh_scenario_reader *reader,
+					  const struct bh_yaml_node *value, const char *name)
 {
 	const struct bh_scenario *scenario = reader->scenario;
 	const char **names = calloc(scenario->node_count, sizeof(*names));
@@ -347,7 +348,7 @@ static struct bh_error *set_node(struct bh_scenario_reader *reader,
 	size_t node = bh_name_table_find(&reader->nodes, name);
 
 	if (node == BH_NAME_ABSENT)
-		return unknown_node(reader, value, name);
+		return bh_scenario_unknown_node(reader, value, name);
 	end->node = (uint32_t)node;
 	return NULL;
 }

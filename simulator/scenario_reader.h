@@ -108,6 +108,17 @@ struct bh_error *bh_scenario_check_devices(struct bh_scenario_reader *reader);
 struct bh_error *bh_scenario_read_events(struct bh_scenario_reader *reader,
 					 const struct bh_yaml_node *node);
 
+/* The error for a name that is no node's. */
+struct bh_error *bh_scenario_unknown_node(const struct bh_scenario_reader *reader,
+					  const struct bh_yaml_node *value, const char *name);
+/* And for one that is no end of a link. */
+struct bh_error *bh_scenario_unknown_endpoint(const struct bh_scenario_reader *reader,
+					      const struct bh_yaml_node *value);
+
+/* expect */
+struct bh_error *bh_scenario_read_expectations(struct bh_scenario_reader *reader,
+					       const struct bh_yaml_node *value);
+
 /* One entry of `processes:`. */
 struct bh_error *bh_scenario_read_process(struct bh_scenario_reader *reader,
 					  const struct bh_yaml_node *value,

@@ -278,7 +278,7 @@ static struct bh_error *read_document(struct bh_scenario_reader *reader,
 {
 	static const struct bh_scenario_field fields[] = {
 		{"name", read_name},	  {"general", read_nothing}, {"topology", read_nothing},
-		{"events", read_nothing}, {"expect", NULL},
+		{"events", read_nothing}, {"expect", read_nothing},
 	};
 	struct bh_scenario *scenario = reader->scenario;
 	const struct bh_yaml_node *part;
@@ -295,6 +295,9 @@ static struct bh_error *read_document(struct bh_scenario_reader *reader,
 		return bh_scenario_error(reader, root,
 					 "the scenario has no topology; add topology: {nodes: {h1: "
 					 "{}}}");
+	part = bh_scenario_find_key(root, "expect");
+	if (part)
+		BH_TRY(bh_scenario_read_expectations(reader, part));
 	if (scenario->stop_ns == 0)
 		return bh_scenario_error(reader, root,
 					 "the scenario doesn't say when it ends; add general: "

@@ -10,6 +10,7 @@
 #include "common/host_time.h"
 #include "kernel-lib/arch/backhop/include/uapi/asm/setup.h"
 #include "simulator/program_check.h"
+#include "simulator/shell_words.h"
 #include "simulator/sim_internal.h"
 
 /* Wall-clock time of virtual time 0 on every node: 2024-01-01 00:00:00 UTC. */
@@ -162,6 +163,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	BH_TRY(bh_posix_create(sim->config.inputs, &sim->posix));
 	for (uint32_t id = 0; id < sim->node_count; id++)
 		BH_TRY(create_node(sim, id));
+	BH_TRY(bh_sim_expect_create(sim));
 	BH_TRY(bh_sim_processes_create(sim));
 	return bh_sim_calls_create(sim);
 }
@@ -188,6 +190,8 @@ static void destroy_result(struct bh_sim_result *result)
 	for (size_t i = 0; i < result->failure_count; i++) {
 		free(result->failures[i].what);
 		free(result->failures[i].detail);
+		free(result->failures[i].trace);
+		bh_words_free(result->failures[i].backtrace);
 	}
 	free(result->failures);
 	free(result->node_digests);
@@ -206,6 +210,7 @@ void bh_sim_destroy(struct bh_sim *sim)
 		free(sim->image_versions[i]);
 	}
 	bh_sim_processes_destroy(sim);
+	bh_sim_expect_destroy(sim);
 	destroy_result(&sim->result);
 	bh_event_queue_destroy(sim->queue);
 	bh_sim_links_destroy(sim);
@@ -291,6 +296,8 @@ static void stop(struct bh_sim *sim)
 	sim->result.virtual_ns = sim->now_ns;
 	if (!sim->result.is_interrupted)
 		bh_sim_processes_check(sim, event.event);
+	if (!sim->result.is_interrupted)
+		bh_sim_expect_check(sim, event.event);
 	bh_sim_results_pack(sim);
 	if (!sim->result.is_interrupted)
 		bh_sim_calls_end(sim);
@@ -309,6 +316,8 @@ struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **res
 		return error;
 	}
 	stop(sim);
+	if (sim->config.describes_failures)
+		bh_sim_failures_describe(sim);
 	if (observer->between)
 		observer->between(observer->arg);
 	*result_ret = &sim->result;

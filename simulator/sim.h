@@ -40,6 +40,8 @@ struct bh_sim_config {
 	/* Path of the kernel image for a version ("6.1" -> ".../image"); the result is copied. */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
 	void *find_kernel_arg;
+	/* Looks up functions and lines of kernel traces of failures, when the run is over. */
+	int describes_failures;
 	struct bh_sim_observer observer;
 };
 
@@ -55,11 +57,16 @@ struct bh_process_result {
 };
 
 struct bh_failure {
-	char *what;    /* "exit", "setup", "panic", "bug", "missing program", "scenario", … */
+	char *what;    /* "exit", "setup", "panic", "bug", "expectation", "scenario", … */
 	uint32_t node; /* or BH_NO_NODE */
 	uint64_t vtime_ns;
 	uint64_t event; /* the event to go to */
 	char *detail;	/* one sentence */
+	/* What a kernel that fails was doing, innermost first: offsets in its image, and what they
+	 * are ("nf_hook_slow+0x31 (net/netfilter/core.c:614)"), NULL-terminated. NULL: no trace. */
+	uint64_t *trace;
+	size_t trace_count;
+	char **backtrace;
 };
 
 struct bh_sim_result {

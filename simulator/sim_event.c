@@ -102,6 +102,14 @@ void bh_sim_one_finished(struct bh_sim *sim)
 	sim->is_over = sim->is_all_ended = 1;
 }
 
+void bh_sim_node_output(struct bh_sim_node *node, const char *name, const void *data, size_t length)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "var/log/%s", name);
+	bh_sim_output(node->sim, node->id, path, data, length);
+}
+
 void bh_sim_output(struct bh_sim *sim, uint32_t node, const char *path, const void *data,
 		   size_t length)
 {

@@ -7,6 +7,7 @@
 #ifndef BH_SIMULATOR_SIM_INTERNAL_H
 #define BH_SIMULATOR_SIM_INTERNAL_H
 
+#include "common/frame_filter.h"
 #include "kernel-lib/node.h"
 #include "posix/posix.h"
 #include "simulator/build.h"
@@ -41,6 +42,7 @@ enum bh_sim_process_state {
 	BH_SIM_PROCESS_STARTING, /* spawned, the kernel hasn't answered yet */
 	BH_SIM_PROCESS_RUNNING,
 	BH_SIM_PROCESS_ENDED, /* also: could not be started */
+	BH_SIM_PROCESS_LOST,  /* its node ended before */
 };
 
 struct bh_sim_process {
@@ -60,6 +62,15 @@ struct bh_sim_process {
 
 #define BH_LOG_LINE_MAX 200u
 
+#define BH_TRACE_MAX 48u
+
+/* What came of an entry of expect:. */
+struct bh_sim_expectation {
+	const struct bh_expectation *scenario;
+	struct bh_frame_filter *filter;
+	uint64_t count;
+};
+
 struct bh_sim_node {
 	struct bh_sim *sim;
 	uint32_t id;
@@ -68,7 +79,7 @@ struct bh_sim_node {
 	struct bh_posix_node *posix;
 	struct bh_rng entropy;
 	uint64_t digest;
-	int is_dead;
+	int is_dead, is_panicked;
 
 	struct bh_sim_wire *wires[BH_MAX_DEVICES]; /* by device */
 	unsigned int device_count;
@@ -91,6 +102,9 @@ struct bh_sim_node {
 	char log_line[BH_LOG_LINE_MAX + 1]; /* of the kernel log, not ended yet */
 	unsigned int log_length;
 	unsigned int log_failures;
+	uint64_t trace[BH_TRACE_MAX]; /* the last one in the log */
+	size_t trace_count;
+	size_t traced_failure; /* number (from 1) of the failure that it belongs to, or 0 */
 };
 
 struct bh_sim {
@@ -109,6 +123,8 @@ struct bh_sim {
 	size_t process_slots; /* of processes */
 	size_t program_count; /* set-up lines too; those added are counted */
 	struct bh_run *run;   /* of sim_calls.c; NULL: the scenario is no program */
+	struct bh_sim_expectation *expectations; /* as in the scenario */
+	int expects_frames;
 	struct bh_image **images;
 	char **image_versions;
 	size_t image_count;
@@ -139,6 +155,9 @@ void bh_sim_fail(struct bh_sim *sim, const char *what, uint32_t node, uint64_t e
 void bh_sim_abort(struct bh_sim *sim, struct bh_error *error);
 void bh_sim_output(struct bh_sim *sim, uint32_t node, const char *path, const void *data,
 		   size_t length);
+/* The same for a file below var/log: "kern.log". */
+void bh_sim_node_output(struct bh_sim_node *node, const char *name, const void *data,
+			size_t length);
 
 /* The value of the first ACTION event that isn't the timeline's. */
 uint64_t bh_sim_first_free_action(const struct bh_sim *sim);
@@ -199,6 +218,28 @@ void bh_sim_link_change(struct bh_sim *sim, const struct bh_scenario_action *act
 void bh_sim_timeline_schedule(struct bh_sim *sim);
 /* The slot of the event queue. */
 void bh_sim_timeline_action(struct bh_sim *sim);
+
+/* --- sim_log.c --- */
+
+/* Of the host's table. */
+void bh_sim_console(void *host, const char *text, unsigned long len);
+/* The failure of this number (from 1) gets a call trace: offsets in the node's image. */
+void bh_sim_failure_trace(struct bh_sim *sim, size_t number, const uint64_t *offsets, size_t count);
+/* Looks up what the traces of failures are; when the run is over. */
+void bh_sim_failures_describe(struct bh_sim *sim);
+
+/* --- sim_expect.c --- */
+
+/* After the nodes' images are known. */
+struct bh_error *bh_sim_expect_create(struct bh_sim *sim);
+void bh_sim_expect_destroy(struct bh_sim *sim);
+int bh_sim_expect_allows(const struct bh_sim *sim, uint32_t node, enum bh_fault fault);
+/* An RX or TX event and its frame. */
+void bh_sim_expect_frame(struct bh_sim *sim, const struct bh_event *event, const void *data);
+/* A DROP event; reason may be NULL. */
+void bh_sim_expect_drop(struct bh_sim *sim, const struct bh_event *event, const char *reason);
+/* The run is over: what should have happened and hasn't? */
+void bh_sim_expect_check(struct bh_sim *sim, uint64_t stop_event);
 
 /* --- sim_process.c --- */
 

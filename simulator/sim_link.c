@@ -370,6 +370,7 @@ void bh_sim_frame_transmit(void *host, unsigned int device, const void *data, un
 	}
 	event.hash = bh_event_hash(data, len);
 	bh_sim_event_begin(sim, &event);
+	bh_sim_expect_frame(sim, &event, data);
 	if (!frame) {
 		lose(sim, &event, BH_LOSS_TOO_LONG);
 		return;
@@ -410,6 +411,7 @@ static void deliver(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_fram
 		lose(sim, &event, node->is_dead ? BH_LOSS_NODE_DOWN : BH_LOSS_SCENARIO);
 		return;
 	}
+	bh_sim_expect_frame(sim, &event, frame->data);
 	/* What the kernel is told about it: see bh_sim_frame_receive(). */
 	frame->cause = wire->to_device;
 	bh_frame_list_append(&node->received, frame);

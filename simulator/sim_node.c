@@ -6,31 +6,42 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "simulator/lineage.h"
 #include "simulator/sim_internal.h"
-
-/* Failures that one node's kernel log can add; a kernel that warns at each packet needs no more. */
-#define LOG_FAILURES_MAX 10u
 
 /* --- running --- */
 
+static void report_panic(struct bh_sim_node *node, uint64_t event, const char *reason)
+{
+	struct bh_sim *sim = node->sim;
+	size_t before = sim->result.failure_count;
+
+	if (bh_sim_expect_allows(sim, node->id, BH_FAULT_PANIC))
+		return;
+	bh_sim_fail(sim, "panic", node->id, event, "the kernel panicked: %s", reason);
+	if (sim->result.failure_count > before && node->trace_count > 0)
+		bh_sim_failure_trace(sim, before + 1, node->trace, node->trace_count);
+}
+
 static void node_died(struct bh_sim_node *node)
 {
-	int is_panic = 0;
-	const char *reason = bh_node_death(node->kernel, &is_panic);
+	int how = BH_HALT_OFF;
+	const char *reason = bh_node_death(node->kernel, &how);
 	struct bh_event event = {
 		.kind = BH_EVENT_HALT,
 		.cause = node->sim->handling,
-		.value = is_panic != 0,
+		.value = (uint64_t)how,
 		.node = node->id,
 		.device = BH_NO_DEVICE,
 	};
 
 	node->is_dead = 1;
+	node->is_panicked = how == BH_HALT_PANIC;
 	bh_event_queue_clear(node->sim->queue, node->timer_slot);
 	bh_event_queue_clear(node->sim->queue, node->program_slot);
 	bh_sim_event_begin(node->sim, &event);
-	bh_sim_fail(node->sim, is_panic ? "panic" : "halt", node->id, event.event,
-		    is_panic ? "the kernel panicked: %s" : "the kernel halted: %s", reason);
+	if (how == BH_HALT_PANIC)
+		report_panic(node, event.event, reason);
 	bh_sim_programs_lost(node);
 }
 
@@ -120,72 +131,40 @@ static void host_entropy(void *host, void *bytes_ret, unsigned long len)
 	bh_rng_fill(&node->entropy, bytes_ret, len);
 }
 
-/* --- log --- */
+/* --- drops --- */
 
-static void log_failure(struct bh_sim_node *node, const char *what)
-{
-	/* Without its time, which the failure has: "[    5.000000] BUG: …". */
-	const char *bracket = node->log_line[0] == '[' ? strstr(node->log_line, "] ") : NULL;
-
-	if (node->log_failures++ < LOG_FAILURES_MAX)
-		bh_sim_fail(node->sim, what, node->id, node->sim->result.events,
-			    "the kernel log says: %s", bracket ? bracket + 2 : node->log_line);
-}
-
-/* A line of the kernel log is complete: does it tell of a fault? Words as in lib/bug.c,
- * kernel/panic.c and fs/proc/proc_sysctl.c (Linux 6.1). */
-static void check_log_line(struct bh_sim_node *node)
-{
-	static const struct {
-		const char *words, *what;
-	} faults[] = {
-		{"kernel BUG at ", "bug"},	 {"BUG: ", "bug"},
-		{"WARNING: ", "warning"},	 {"Oops", "oops"},
-		{"sysctl parameter '", "setup"},
-	};
-
-	node->log_line[node->log_length] = '\0';
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		if (!strstr(node->log_line, faults[i].words))
-			continue;
-		log_failure(node, faults[i].what);
-		if (strcmp(faults[i].what, "setup") == 0)
-			node->sim->is_over = 1;
-		break;
-	}
-	node->log_length = 0;
-}
-
-static void host_console(void *host, const char *text, unsigned long len)
+static void host_packet_drop(void *host, unsigned long lineage, unsigned long location,
+			     unsigned int reason, unsigned int len)
 {
 	struct bh_sim_node *node = host;
+	const struct bh_image *image = bh_node_image(node->kernel);
 	struct bh_event event = {
-		.kind = BH_EVENT_CONSOLE,
+		.kind = BH_EVENT_DROP,
 		.cause = node->sim->handling,
-		.hash = bh_event_hash(text, len),
+		.value = (location - bh_node_base(node->kernel)) << 16 |
+			 (reason <= 0xffff ? reason : 0xffff),
 		.node = node->id,
 		.device = BH_NO_DEVICE,
-		.length = (uint32_t)len,
+		.length = len,
 	};
 
+	/* As for a frame that is sent: a buffer whose lineage says nothing was made in this event.
+	 */
+	event.hop = bh_lineage_hop(lineage);
+	event.packet = event.hop ? bh_lineage_packet(lineage) : 0;
 	bh_sim_event_begin(node->sim, &event);
-	bh_sim_output(node->sim, node->id, "var/log/kern.log", text, len);
-	for (unsigned long i = 0; i < len; i++) {
-		if (text[i] == '\n')
-			check_log_line(node);
-		else if (node->log_length < BH_LOG_LINE_MAX)
-			node->log_line[node->log_length++] = text[i];
-	}
+	bh_sim_expect_drop(node->sim, &event, bh_image_drop_reason(image, reason));
 }
 
-/* idle and halt are node.c's own. Drops are not listened to. */
+/* idle and halt are node.c's own. */
 const struct bh_host_ops bh_sim_host_ops = {
 	.clock_ns = host_clock_ns,
 	.timer_set = host_timer_set,
-	.console = host_console,
+	.console = bh_sim_console,
 	.entropy = host_entropy,
 	.frame_transmit = bh_sim_frame_transmit,
 	.frame_receive = bh_sim_frame_receive,
+	.packet_drop = host_packet_drop,
 	.spawn_next = bh_sim_spawn_next,
 	.spawn_result = bh_sim_spawn_result,
 };

@@ -550,7 +550,7 @@ void bh_sim_programs_lost(struct bh_sim_node *node)
 
 		if (process->state == BH_SIM_PROCESS_ENDED || process->scenario->is_setup)
 			continue;
-		process->state = BH_SIM_PROCESS_ENDED;
+		process->state = BH_SIM_PROCESS_LOST;
 		bh_sim_calls_process_ended(node->sim, process);
 		bh_sim_one_finished(node->sim);
 	}
@@ -565,7 +565,15 @@ static void check_unfinished(struct bh_sim_node *node, const struct bh_sim_proce
 		       scenario->expected_signal;
 	const char *what = scenario->is_setup ? "setup" : "exit";
 
-	if (process->state == BH_SIM_PROCESS_WAITING) {
+	if (process->state == BH_SIM_PROCESS_LOST) {
+		/* A panic is a failure itself. */
+		if (must_end && !node->is_panicked)
+			bh_sim_fail(node->sim, what, node->id, stop_event,
+				    process->result->pid > 0
+					    ? "%s (pid %d) was still running when the node ended"
+					    : "%s was never started: the node ended before",
+				    process->result->command, process->result->pid);
+	} else if (process->state == BH_SIM_PROCESS_WAITING) {
 		/* What waits for a setup line that hangs is no failure of its own. */
 		if (!scenario->is_setup && node->setup_done == node->setup_count)
 			bh_sim_fail(node->sim, "start", node->id, stop_event,
@@ -587,8 +595,6 @@ void bh_sim_processes_check(struct bh_sim *sim, uint64_t stop_event)
 	for (size_t i = 0; i < sim->node_count; i++) {
 		struct bh_sim_node *node = &sim->nodes[i];
 
-		if (node->is_dead)
-			continue;
 		for (size_t j = 0; j < node->process_count; j++)
 			if (node->processes[j].state != BH_SIM_PROCESS_ENDED)
 				check_unfinished(node, &node->processes[j], stop_event);

@@ -120,7 +120,8 @@ static int host_receive(void *arg, struct bh_rx_frame *frame_ret)
 	return 1;
 }
 
-static void host_drop(void *arg, unsigned long packet, unsigned long location, const char *reason)
+static void host_drop(void *arg, unsigned long packet, unsigned long location, unsigned int reason,
+		      unsigned int length)
 {
 	((struct host *)arg)->dropped++;
 }

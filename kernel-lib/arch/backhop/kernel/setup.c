@@ -11,6 +11,7 @@
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
 #include <linux/reboot.h>
+#include <linux/sched/debug.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/start_kernel.h>
@@ -68,12 +69,13 @@ bh_image_entry(struct bh_boot *boot)
 
 	BUILD_BUG_ON(THREAD_SIZE != BH_KERNEL_STACK_SIZE);
 	if (boot->abi_version != BH_HOST_ABI_VERSION)
-		boot->host_ops->halt(boot->host, 1,
+		boot->host_ops->halt(boot->host, BH_HALT_PANIC,
 				     "host and image differ in their interface version");
 	bh_boot = boot;
 	boot->image_ops.fault_fixup = fault_fixup;
 	boot->image_ops.terminal_is_read = bh_terminal_is_read;
 	boot->image_ops.task_layout = &task_layout;
+	boot->image_ops.oops = bh_oops;
 	init_task.stack = (void *)(PAGE_ALIGN(here) - THREAD_SIZE);
 	start_kernel();
 	unreachable();
@@ -81,7 +83,10 @@ bh_image_entry(struct bh_boot *boot)
 
 static int panic_halt(struct notifier_block *block, unsigned long event, void *message)
 {
-	bh_boot->host_ops->halt(bh_boot->host, 1, message);
+	/* An oops has printed the trace that matters. */
+	if (!test_taint(TAINT_DIE))
+		show_stack(NULL, NULL, KERN_EMERG);
+	bh_boot->host_ops->halt(bh_boot->host, BH_HALT_PANIC, message);
 	return NOTIFY_DONE;
 }
 
@@ -163,17 +168,17 @@ EXPORT_SYMBOL(pm_power_off);
 
 void machine_restart(char *command)
 {
-	bh_boot->host_ops->halt(bh_boot->host, 0, "restart");
+	bh_boot->host_ops->halt(bh_boot->host, BH_HALT_RESTART, "restart");
 }
 
 void machine_halt(void)
 {
-	bh_boot->host_ops->halt(bh_boot->host, 0, "halt");
+	bh_boot->host_ops->halt(bh_boot->host, BH_HALT_OFF, "halt");
 }
 
 void machine_power_off(void)
 {
-	bh_boot->host_ops->halt(bh_boot->host, 0, "power off");
+	bh_boot->host_ops->halt(bh_boot->host, BH_HALT_OFF, "power off");
 }
 
 void bh_entropy(void *bytes, size_t len)

@@ -7,6 +7,14 @@
 #include <linux/sched/task_stack.h>
 #include <linux/stacktrace.h>
 #include <asm/processor.h>
+#include <asm/sections.h>
+#include <asm/setup.h>
+
+/* Kernel stacks begin in the host's code, whose addresses differ from run to run. */
+static bool is_image_code(unsigned long pc)
+{
+	return pc >= (unsigned long)_stext && pc < (unsigned long)_einittext;
+}
 
 void arch_stack_walk(stack_trace_consume_fn consume, void *cookie, struct task_struct *task,
 		     struct pt_regs *regs)
@@ -29,7 +37,7 @@ void arch_stack_walk(stack_trace_consume_fn consume, void *cookie, struct task_s
 	while (bp >= (unsigned long)task_stack_page(task) && bp + 16 <= top && !(bp & 7)) {
 		const unsigned long *frame = (const unsigned long *)bp;
 
-		if (!frame[1] || !consume(cookie, frame[1]))
+		if (!is_image_code(frame[1]) || !consume(cookie, frame[1]))
 			return;
 		if (frame[0] <= bp)
 			return;
@@ -41,8 +49,18 @@ static bool print_frame(void *cookie, unsigned long pc)
 {
 	const char *level = cookie;
 
-	printk("%s [image+0x%lx] %pS\n", level, pc - PAGE_OFFSET, (void *)pc);
+	/* The host finds the function and line of an offset; names cost each node memory. */
+	if (IS_ENABLED(CONFIG_KALLSYMS))
+		printk("%s [image+0x%lx] %pS\n", level, pc - PAGE_OFFSET, (void *)pc);
+	else
+		printk("%s [image+0x%lx]\n", level, pc - PAGE_OFFSET);
 	return true;
+}
+
+void bh_show_trace(struct pt_regs *regs, const char *level)
+{
+	printk("%sCall trace:\n", level);
+	arch_stack_walk(print_frame, (void *)level, current, regs);
 }
 
 void show_stack(struct task_struct *task, unsigned long *sp, const char *level)

@@ -44,6 +44,8 @@ SECTIONS
 		*(.rodata .rodata.* .rodata..*)
 		*(.rodata1)
 	}
+	/* Names of drop reasons, for the host: struct bh_drop_reason of asm/host_abi.h. */
+	.backhop.reasons : { KEEP(*(.backhop.reasons)) }
 
 	. = ALIGN(PAGE_SIZE);
 	.text : {

@@ -31,6 +31,17 @@
 
 #define BH_MAX_DEVICES 64
 
+/* How a node ends, for halt(). */
+#define BH_HALT_OFF	0 /* halted or powered off */
+#define BH_HALT_PANIC	1
+#define BH_HALT_RESTART 2 /* wants to boot again */
+
+/* The image's section .backhop.reasons is an array of these: what its drop reasons are called. */
+struct bh_drop_reason {
+	unsigned int number;
+	char name[44]; /* "NETFILTER_DROP"; NUL-terminated */
+};
+
 /* One network device of a node, configured before boot. */
 struct bh_netdev {
 	char name[16];		     /* "eth0" */
@@ -88,8 +99,8 @@ struct bh_host_ops {
 	void (*timer_set)(void *host, unsigned long deadline_ns);
 	/* Gives the CPU back until the host has set bits in bh_boot.pending. */
 	void (*idle)(void *host);
-	/* The node is dead (panic, halt, power off); does not return. */
-	void (*halt)(void *host, int is_panic, const char *reason) __attribute__((noreturn));
+	/* The node has ended (how: BH_HALT_*); does not return. */
+	void (*halt)(void *host, int how, const char *reason) __attribute__((noreturn));
 	/* Kernel log text as it is printed. */
 	void (*console)(void *host, const char *text, unsigned long len);
 	/* Seeded random bytes for the kernel's generator. */
@@ -103,10 +114,11 @@ struct bh_host_ops {
 	/* Takes the next received frame; returns 0 when there is none. */
 	int (*frame_receive)(void *host, struct bh_rx_frame *frame_ret);
 	/* The kernel dropped a packet. packet: lineage of the buffer, 0 if unknown. location:
-	 * address in the image of the code that dropped it. reason: as the kernel names it
-	 * ("NETFILTER_DROP"), valid for the life of the node. May be NULL: nobody listens. */
+	 * address in the image of the code that dropped it. reason: the kernel's number for it, see
+	 * struct bh_drop_reason. len: bytes that the buffer still had (headers may be gone). May be
+	 * NULL: nobody listens. */
 	void (*packet_drop)(void *host, unsigned long packet, unsigned long location,
-			    const char *reason);
+			    unsigned int reason, unsigned int len);
 
 	/* --- programs (posix/) --- */
 	/* Takes the next program to start; returns 0 when there is none. */
@@ -126,6 +138,10 @@ struct bh_image_ops {
 	unsigned long (*fault_fixup)(unsigned long pc);
 	/* Whether a program waits for input from the node's terminal. Only while the node idles. */
 	int (*terminal_is_read)(void);
+	/* Kernel code faulted and there is no fix-up: reports it in the kernel log and ends the
+	 * task or the node. Called on the stack on which it happened; doesn't return. has_address:
+	 * the fault was an access to address. */
+	void (*oops)(struct pt_regs *regs, int signal, int has_address, unsigned long address);
 	/* Where a debugger finds the tasks. */
 	const struct bh_task_layout *task_layout;
 };

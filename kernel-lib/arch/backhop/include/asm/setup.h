@@ -12,6 +12,8 @@
 /* The host's record of this node: set by the entry point before anything else runs. */
 extern struct bh_boot *bh_boot;
 
+struct pt_regs;
+
 void bh_netdev_interrupt(void);
 void bh_link_interrupt(void);
 void bh_netdev_up(void);
@@ -19,6 +21,10 @@ void bh_spawn_interrupt(void);
 void bh_terminal_interrupt(void);
 int bh_terminal_is_read(void);
 void bh_timer_interrupt(void);
+/* image_ops.oops of host_abi.h. */
+void bh_oops(struct pt_regs *regs, int signal, int has_address, unsigned long address);
+/* The calls that led to regs, in the kernel log. */
+void bh_show_trace(struct pt_regs *regs, const char *level);
 
 /* Starts a program in the current task, which has just been created; returns 0 when the task is
  * to enter user mode by task_pt_regs(current), or -errno. posix/ has the strong one (user.c). */

@@ -2,6 +2,7 @@
 #ifndef _UAPI_ASM_BACKHOP_SETUP_H
 #define _UAPI_ASM_BACKHOP_SETUP_H
 
-#define COMMAND_LINE_SIZE 2048
+/* Sysctls of a scenario go on the command line. */
+#define COMMAND_LINE_SIZE 65536
 
 #endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The door to libdw: see symbols.h. */
+#include "common/symbols.h"
+
+#include <elfutils/libdwfl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bh_symbols {
+	Dwfl *session;
+	Dwfl_Module *module;
+};
+
+/* Debug information is in the file itself or nowhere: it is never looked for elsewhere. */
+static int find_nothing(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+			const char *file, const char *link, GElf_Word checksum, char **path_ret)
+{
+	return -1;
+}
+
+static const Dwfl_Callbacks callbacks = {
+	.find_debuginfo = find_nothing,
+	.section_address = dwfl_offline_section_address,
+};
+
+/*
+ * libdw's client of debuginfod servers, in a version that doesn't exist: with these in the program
+ * the linker takes no others, which would need shared libraries.
+ */
+void __libdwfl_debuginfod_init(void);
+void __libdwfl_debuginfod_init(void)
+{
+}
+
+int __libdwfl_debuginfod_find_executable(Dwfl *session, const unsigned char *id, size_t length);
+int __libdwfl_debuginfod_find_executable(Dwfl *session, const unsigned char *id, size_t length)
+{
+	return -1;
+}
+
+int __libdwfl_debuginfod_find_debuginfo(Dwfl *session, const unsigned char *id, size_t length);
+int __libdwfl_debuginfod_find_debuginfo(Dwfl *session, const unsigned char *id, size_t length)
+{
+	return -1;
+}
+
+void __libdwfl_debuginfod_end(void *client);
+void __libdwfl_debuginfod_end(void *client)
+{
+}
+
+struct bh_symbols *bh_symbols_open(const char *path)
+{
+	struct bh_symbols *symbols = calloc(1, sizeof(*symbols));
+
+	if (!symbols)
+		return NULL;
+	symbols->session = dwfl_begin(&callbacks);
+	if (symbols->session) {
+		dwfl_report_begin(symbols->session);
+		symbols->module = dwfl_report_elf(symbols->session, "", path, -1, 0, 1);
+		dwfl_report_end(symbols->session, NULL, NULL);
+	}
+	if (symbols->module)
+		return symbols;
+	bh_symbols_close(symbols);
+	return NULL;
+}
+
+struct bh_symbols *bh_symbols_open_image(const char *image_path)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s.debug", image_path) < 0)
+		return NULL;
+	struct bh_symbols *symbols = bh_symbols_open(path);
+
+	free(path);
+	return symbols;
+}
+
+void bh_symbols_close(struct bh_symbols *symbols)
+{
+	if (!symbols)
+		return;
+	if (symbols->session)
+		dwfl_end(symbols->session);
+	free(symbols);
+}
+
+/* A kernel's sources are named by where they would lie; a reader wants to know where in the tree.
+ */
+static const char *short_path(const char *path)
+{
+	const char *tree = strstr(path, "/linux-");
+	const char *rest = tree ? strchr(tree + 1, '/') : NULL;
+
+	while (rest && !strncmp(rest, "/./", 3))
+		rest += 2;
+	return rest ? rest + 1 : path;
+}
+
+int bh_symbols_function(const struct bh_symbols *symbols, uint64_t address, char *text_ret,
+			size_t size)
+{
+	GElf_Off offset;
+	GElf_Sym symbol;
+	const char *name = symbols ? dwfl_module_addrinfo(symbols->module, address, &offset,
+							  &symbol, NULL, NULL, NULL)
+				   : NULL;
+
+	if (!name)
+		return 0;
+	/* The compiler's parts of a function are the function. */
+	snprintf(text_ret, size, "%.*s", (int)strcspn(name, "."), name);
+	return 1;
+}
+
+int bh_symbols_describe(const struct bh_symbols *symbols, uint64_t address, char *text_ret,
+			size_t size)
+{
+	GElf_Off offset;
+	GElf_Sym symbol;
+	const char *name = symbols ? dwfl_module_addrinfo(symbols->module, address, &offset,
+							  &symbol, NULL, NULL, NULL)
+				   : NULL;
+	Dwfl_Line *line = symbols ? dwfl_module_getsrc(symbols->module, address) : NULL;
+	int number = 0;
+	const char *path = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
+
+	if (!name)
+		return 0;
+	if (path)
+		snprintf(text_ret, size, "%s+0x%llx (%s:%d)", name, (unsigned long long)offset,
+			 short_path(path), number);
+	else
+		snprintf(text_ret, size, "%s+0x%llx", name, (unsigned long long)offset);
+	return 1;
+}

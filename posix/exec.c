@@ -332,6 +332,8 @@ static int build_stack(struct bh_task *task, struct bh_exec *exec, const struct 
 		return -EFAULT;
 	exec->end_environment = next;
 	write_auxiliary(to, task, exec, elf, bias, strings);
+	exec->auxv = (uint64_t)to;
+	exec->auxv_size = BH_AUXV_WORDS * 8;
 	exec->start_stack = sp;
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A node's view of files: the host's, as the run's inputs say, with some replaced (overrides) whose
- * contents on the host would tell one machine from another, and with the directories that the node
- * mounts on. Called by the image's file system (kernel/bhfs.c); a handle is a struct bh_input.
+ * A node's view of files: the host's, as the run's inputs say, with some in other places (binds),
+ * some replaced (overrides) whose contents on the host would tell one machine from another, and
+ * with directories that begin empty. Called by the image's file system (kernel/bhfs.c); a handle is
+ * a struct bh_input.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +15,14 @@
 
 /* What a directory seems to hold, in bytes. */
 #define DIRECTORY_SIZE 4096
+/* overlayfs wants the high bits of inode numbers to tell its layers apart (kernel/root.c). */
+#define NUMBER_MASK ((1ull << 60) - 1)
 
 static struct bh_override *find(const struct bh_posix_node *node, const char *path)
 {
 	struct bh_override *override = node->overrides;
 
-	while (override && strcmp(override->input.path, path))
+	while (override && (override->is_bound || strcmp(override->input.path, path)))
 		override = override->next;
 	return override;
 }
@@ -35,9 +38,45 @@ static int is_override(const struct bh_posix_node *node, const struct bh_input *
 
 static uint64_t number_of(const char *path)
 {
-	uint64_t number = bh_hash64(path, strlen(path));
+	uint64_t number = bh_hash64(path, strlen(path)) & NUMBER_MASK;
 
 	return number ? number : 1;
+}
+
+/* What path has behind directory: "", or "/" and more; NULL when it doesn't lie there. */
+static const char *rest_in(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return !strncmp(path, directory, length) && (!path[length] || path[length] == '/')
+		       ? path + length
+		       : NULL;
+}
+
+/* The innermost bind that path lies in, or NULL. */
+static const struct bh_bind *find_bind(const struct bh_posix_node *node, const char *path)
+{
+	const struct bh_bind *found = NULL;
+
+	for (const struct bh_bind *bind = node->binds; bind; bind = bind->next)
+		if (rest_in(path, bind->node_path) &&
+		    (!found || strlen(found->node_path) < strlen(bind->node_path)))
+			found = bind;
+	return found;
+}
+
+/* What the host has for path, overrides aside; NULL: nothing, because the node keeps the place for
+ * itself. */
+static const struct bh_input *host_input(const struct bh_posix_node *node, const char *path)
+{
+	const struct bh_bind *bind = find_bind(node, path);
+	char host[4096];
+
+	if (!bind)
+		return bh_posix_own_folder(path) ? NULL
+						 : bh_inputs_lookup(node->posix->inputs, path);
+	snprintf(host, sizeof(host), "%s%s", bind->host_path, rest_in(path, bind->node_path));
+	return bh_inputs_lookup(node->posix->inputs, host);
 }
 
 static struct bh_override *add(struct bh_posix_node *node, const char *path, uint8_t kind,
@@ -73,8 +112,12 @@ static struct bh_override *add_parents(struct bh_posix_node *node, const char *p
 	slash = strrchr(parent, '/');
 	slash[slash == parent] = '\0';
 	override = find(node, parent);
-	if (!override)
-		override = add(node, parent, BH_INPUT_DIRECTORY, 0755);
+	if (!override) {
+		const struct bh_input *host = host_input(node, parent);
+
+		override = add(node, parent, BH_INPUT_DIRECTORY,
+			       host && host->kind == BH_INPUT_DIRECTORY ? host->mode : 0755);
+	}
 	if (override && !override->is_merged) {
 		override->is_merged = 1;
 		add_parents(node, parent);
@@ -132,22 +175,89 @@ static struct bh_error *add_text(struct bh_posix_node *node, const char *path, c
 	return add_entry(node, path, BH_INPUT_FILE, 0644, text, strlen(text));
 }
 
-/* Where kernel-lib/arch/backhop/kernel/user.c mounts what is the node's alone. */
-static const char *const own_folders[] = {"/proc", "/sys",     "/dev",	  "/tmp",
-					  "/run",  "/var/log", "/var/tmp"};
+/* What the host has here is not shown: the node's kernel mounts on the first three (kernel/root.c),
+ * the others begin with what set_defaults() and binds put there. */
+static const struct {
+	const char *path;
+	uint16_t mode;
+} own_folders[] = {
+	{"/proc", 0555}, {"/sys", 0555},     {"/dev", 0755},	  {"/tmp", 01777},
+	{"/run", 0755},	 {"/var/log", 0755}, {"/var/tmp", 01777},
+};
 #define OWN_FOLDERS (sizeof(own_folders) / sizeof(*own_folders))
 
 const char *bh_posix_own_folder(const char *path)
 {
-	for (size_t i = 0; i < OWN_FOLDERS; i++) {
-		size_t length = strlen(own_folders[i]);
+	for (size_t i = 0; i < OWN_FOLDERS; i++)
+		if (rest_in(path, own_folders[i].path))
+			return own_folders[i].path;
+	return NULL;
+}
 
-		if (!strncmp(path, own_folders[i], length) &&
-		    (!path[length] || path[length] == '/'))
-			return own_folders[i];
+/* --- binds --- */
+
+/* Every directory above the place must be one on the host, too, or nothing: a link there would be
+ * replaced by a directory. */
+static struct bh_error *check_place(const struct bh_posix_node *node, const char *path)
+{
+	char parent[4096];
+
+	for (size_t length = 1; path[length]; length++) {
+		if (path[length] != '/')
+			continue;
+		snprintf(parent, sizeof(parent), "%.*s", (int)length, path);
+		if (find(node, parent))
+			continue;
+		const struct bh_input *host = host_input(node, parent);
+
+		if (host && host->kind != BH_INPUT_DIRECTORY && host->kind != BH_INPUT_ABSENT)
+			return bh_error_new(BH_ERR_INPUT,
+					    "nothing can be bound to \"%.200s\", because "
+					    "\"%.200s\" is %s on this machine; name the place "
+					    "without it",
+					    path, parent,
+					    host->kind == BH_INPUT_SYMLINK ? "a symbolic link"
+									   : "no directory");
 	}
 	return NULL;
 }
+
+struct bh_error *bh_posix_node_add_bind(struct bh_posix_node *node, const char *host_path,
+					const char *node_path, int is_read_only)
+{
+	struct bh_bind *bind, **last = &node->binds;
+
+	BH_TRY(check_place(node, node_path));
+	bind = calloc(1, sizeof(*bind));
+	if (!bind)
+		return bh_error_new(BH_ERR_NOMEM, "no memory for a node's files");
+	while (*last)
+		last = &(*last)->next;
+	*last = bind;
+	bind->is_read_only = is_read_only;
+	bind->host_path = strdup(host_path);
+	bind->node_path = strdup(node_path);
+	if (!bind->host_path || !bind->node_path)
+		return bh_error_new(BH_ERR_NOMEM, "no memory for a node's files");
+	/* An override in its place, or below, is replaced. */
+	for (struct bh_override *other = node->overrides; other; other = other->next)
+		if (rest_in(other->input.path, node_path))
+			other->is_bound = 1;
+	add_parents(node, node_path);
+	return NULL;
+}
+
+const char *bh_files_op_read_only_path(void *user_host, unsigned int index)
+{
+	const struct bh_posix_node *node = user_host;
+
+	for (const struct bh_bind *bind = node->binds; bind; bind = bind->next)
+		if (bind->is_read_only && !index--)
+			return bind->node_path;
+	return NULL;
+}
+
+/* --- what every node has --- */
 
 struct bh_error *bh_files_set_defaults(struct bh_posix_node *node)
 {
@@ -157,7 +267,10 @@ struct bh_error *bh_files_set_defaults(struct bh_posix_node *node)
 	char text[512];
 
 	for (size_t i = 0; i < OWN_FOLDERS; i++)
-		BH_TRY(add_entry(node, own_folders[i], BH_INPUT_DIRECTORY, 0755, NULL, 0));
+		BH_TRY(add_entry(node, own_folders[i].path, BH_INPUT_DIRECTORY, own_folders[i].mode,
+				 NULL, 0));
+	BH_TRY(add_entry(node, "/run/lock", BH_INPUT_DIRECTORY, 01777, NULL, 0));
+	BH_TRY(add_entry(node, "/run/netns", BH_INPUT_DIRECTORY, 0755, NULL, 0));
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
 		BH_TRY(add_entry(node, hidden[i], BH_INPUT_ABSENT, 0, NULL, 0));
 	BH_TRY(add_text(node, "/etc/resolv.conf", ""));
@@ -187,18 +300,41 @@ void bh_files_destroy(struct bh_posix_node *node)
 		free(override->input.path);
 		free(override);
 	}
+	while (node->binds) {
+		struct bh_bind *bind = node->binds;
+
+		node->binds = bind->next;
+		free(bind->host_path);
+		free(bind->node_path);
+		free(bind);
+	}
 }
 
 /* --- what the image asks --- */
 
-static void describe(struct bh_posix_node *node, const struct bh_input *input,
+/* The place in the node of what lies at path on the host. to has 4096 bytes. */
+static void node_path(const struct bh_posix_node *node, const char *path, char *to)
+{
+	const struct bh_bind *found = NULL;
+
+	for (const struct bh_bind *bind = node->binds; bind; bind = bind->next)
+		if (rest_in(path, bind->host_path) &&
+		    (!found || strlen(found->host_path) < strlen(bind->host_path)))
+			found = bind;
+	if (found)
+		snprintf(to, 4096, "%s%s", found->node_path, rest_in(path, found->host_path));
+	else
+		snprintf(to, 4096, "%s", path);
+}
+
+static void describe(struct bh_posix_node *node, const char *path, const struct bh_input *input,
 		     struct bh_user_stat *stat_ret)
 {
 	memset(stat_ret, 0, sizeof(*stat_ret));
 	stat_ret->handle = input;
 	stat_ret->kind = input->kind;
 	stat_ret->mode = input->mode;
-	stat_ret->number = input->number;
+	stat_ret->number = number_of(path);
 	stat_ret->size = input->kind == BH_INPUT_DIRECTORY ? DIRECTORY_SIZE : input->size;
 	/* A link's size is its target's length, which only its contents tell. */
 	if (input->kind == BH_INPUT_SYMLINK &&
@@ -212,10 +348,10 @@ int bh_files_op_lookup(void *user_host, const char *path, struct bh_user_stat *s
 	const struct bh_override *override = find(node, path);
 	const struct bh_input *input;
 
-	input = override ? &override->input : bh_inputs_lookup(node->posix->inputs, path);
-	if (input->kind == BH_INPUT_ABSENT)
+	input = override ? &override->input : host_input(node, path);
+	if (!input || input->kind == BH_INPUT_ABSENT)
 		return -ENOENT;
-	describe(node, input, stat_ret);
+	describe(node, path, input, stat_ret);
 	return 0;
 }
 
@@ -242,7 +378,14 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name);
 }
 
-/* Names of the host's directory that no override replaces. */
+static int is_bound(const struct bh_posix_node *node, const char *path)
+{
+	const struct bh_bind *bind = find_bind(node, path);
+
+	return bind && !*rest_in(path, bind->node_path);
+}
+
+/* Names of the host's directory that no override or bind replaces. */
 static size_t host_names(const struct bh_posix_node *node, const struct bh_input *host,
 			 const char *directory, struct name *names)
 {
@@ -253,7 +396,7 @@ static size_t host_names(const struct bh_posix_node *node, const struct bh_input
 		const char *digit = at + strlen(at) + 1;
 
 		snprintf(path, sizeof(path), "%s/%s", directory[1] ? directory : "", at);
-		if (!find(node, path))
+		if (!find(node, path) && !is_bound(node, path))
 			names[count++] = (struct name){at, *digit};
 		at = digit + 2;
 	}
@@ -263,25 +406,36 @@ static size_t host_names(const struct bh_posix_node *node, const struct bh_input
 /* The listing of a directory with overrides in it. */
 static int merge(struct bh_posix_node *node, struct bh_override *directory)
 {
-	const struct bh_input *host = bh_inputs_lookup(node->posix->inputs, directory->input.path);
+	const struct bh_input *host = host_input(node, directory->input.path);
 	size_t count = 0, room = 1, bytes = 0;
 	struct name *names;
 	char *to;
 
-	if (host->kind == BH_INPUT_DIRECTORY && !bh_inputs_read(node->posix->inputs, host))
+	if (host && (host->kind != BH_INPUT_DIRECTORY || bh_inputs_read(node->posix->inputs, host)))
+		host = NULL;
+	if (host)
 		room += host->text_size / 3;
+	for (const struct bh_bind *bind = node->binds; bind; bind = bind->next)
+		room++;
 	for (struct bh_override *other = node->overrides; other; other = other->next)
 		room++;
 	names = calloc(room, sizeof(*names));
 	if (!names)
 		return -ENOMEM;
-	if (host->kind == BH_INPUT_DIRECTORY && host->text)
+	if (host && host->text)
 		count = host_names(node, host, directory->input.path, names);
 	for (struct bh_override *other = node->overrides; other; other = other->next) {
 		const char *name = name_in(directory->input.path, other->input.path);
 
-		if (name && other->input.kind != BH_INPUT_ABSENT)
+		if (name && other->input.kind != BH_INPUT_ABSENT && !other->is_bound)
 			names[count++] = (struct name){name, (char)('0' + other->input.kind)};
+	}
+	for (const struct bh_bind *bind = node->binds; bind; bind = bind->next) {
+		const char *name = name_in(directory->input.path, bind->node_path);
+
+		if (name)
+			names[count++] = (struct name){
+				name, (char)('0' + host_input(node, bind->node_path)->kind)};
 	}
 	qsort(names, count, sizeof(*names), compare_names);
 	for (size_t i = 0; i < count; i++)
@@ -334,8 +488,19 @@ unsigned long bh_files_op_number(void *user_host, const void *handle, const char
 {
 	const struct bh_input *directory = handle;
 	char path[4096 + 256];
+	size_t length;
 
-	snprintf(path, sizeof(path), "%s/%s", directory->path[1] ? directory->path : "", name);
+	node_path(user_host, directory->path, path);
+	length = path[1] ? strlen(path) : 0;
+	snprintf(path + length, sizeof(path) - length, "/%s", name);
+	return number_of(path);
+}
+
+uint64_t bh_files_number(const struct bh_posix_node *node, const struct bh_input *input)
+{
+	char path[4096];
+
+	node_path(node, input->path, path);
 	return number_of(path);
 }
 

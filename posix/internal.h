@@ -17,6 +17,7 @@
  *   tasks.c      tasks: made, copied, released
  *   crash.c      the report of a program that ends by a fault
  *   files.c      the node's view of files
+ *   proc.c       what /proc/PID shows of memory
  *   images.c     the list of programs and libraries for a debugger
  *   node.c       the life of nodes, and the table of operations for the image
  */
@@ -272,7 +273,15 @@ BH_OP void bh_crash_op(void *user_host, void *task, int signal, int code, unsign
 struct bh_override {
 	struct bh_input input; /* path, kind, mode, size, number, text or data */
 	int is_merged;	       /* a directory: the host's names and those of overrides in it */
+	int is_bound;	       /* a bind has taken its place */
 	struct bh_override *next;
+};
+
+/* A file or directory of the host that the node shows in another place. */
+struct bh_bind {
+	char *host_path, *node_path;
+	int is_read_only;
+	struct bh_bind *next;
 };
 
 struct bh_buffer {
@@ -289,6 +298,7 @@ struct bh_posix_node {
 	struct bh_posix_callbacks callbacks;
 	void *arg;
 	struct bh_override *overrides;
+	struct bh_bind *binds; /* in the scenario's order */
 	struct bh_posix_costs costs;
 	struct bh_host_ops host_ops; /* the image's tables: see fp.c */
 	struct bh_user_ops user_ops;
@@ -334,8 +344,17 @@ BH_OP int bh_files_op_lookup(void *user_host, const char *path, struct bh_user_s
 BH_OP int bh_files_op_content(void *user_host, const void *handle, const void **data_ret,
 			      unsigned long *size_ret);
 BH_OP unsigned long bh_files_op_number(void *user_host, const void *handle, const char *name);
+BH_OP const char *bh_files_op_read_only_path(void *user_host, unsigned int index);
+/* Inode number, as the node sees it. */
+uint64_t bh_files_number(const struct bh_posix_node *node, const struct bh_input *input);
 /* A descriptor of the host for mapping, or -errno: -ENODEV if the file is no file of the host. */
 int bh_files_descriptor(struct bh_posix_node *node, const struct bh_input *file);
+
+/* proc.c: memory of any task of the node, also of one that isn't resident. */
+BH_OP int bh_proc_op_region(void *user_host, void *task, unsigned long index,
+			    struct bh_user_region *region_ret);
+BH_OP unsigned long bh_proc_op_access(void *user_host, void *task, unsigned long address,
+				      void *buffer, unsigned long length, int is_write);
 
 /* images.c */
 void bh_images_add(struct bh_posix_node *node, int pid, const struct bh_elf *elf, uint64_t bias,

@@ -100,6 +100,14 @@ void bh_posix_node_set_costs(struct bh_posix_node *node, const struct bh_posix_c
 struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *path,
 					unsigned int mode, const void *data, size_t size);
 
+/*
+ * Shows the host's file or directory host_path at node_path, in place of what would be there. Both
+ * are absolute and have neither dots nor double slashes. What programs change there stays in the
+ * node, or is refused with EROFS if is_read_only. Only before the node boots.
+ */
+struct bh_error *bh_posix_node_add_bind(struct bh_posix_node *node, const char *host_path,
+					const char *node_path, int is_read_only);
+
 /* The folder above path, or path itself, that every node has for itself ("/tmp", "/proc", ...), so
  * that the host's files below it can't be seen there; NULL if there is none. path is absolute and
  * has no dots. The result is static. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bhfs: the file system that is every node's root. It is read-only and has no data of its own:
- * each question goes to the host (posix/files.c), which answers with what the run's inputs say of
- * the host's files. Nothing that could differ between two runs is shown: owners and times are 0,
- * inode numbers come from the path, directories are sorted.
+ * bhfs: the file system below every node's root (root.c lays a writable layer over it). It is
+ * read-only and has no data of its own: each question goes to the host (posix/files.c), which
+ * answers with what the run's inputs say of the host's files. Nothing that could differ between two
+ * runs is shown: owners and times are 0, inode numbers come from the path, directories are sorted.
  *
  * Also the file behind a program's standard output and error.
  */
@@ -35,7 +35,8 @@ static const struct super_operations bhfs_super_ops;
 
 const void *bh_file_handle(struct file *file)
 {
-	struct inode *inode = file_inode(file);
+	/* Through overlayfs to the file that has the bytes. */
+	struct inode *inode = d_real_inode(file->f_path.dentry);
 
 	return inode->i_sb->s_magic == BHFS_MAGIC && S_ISREG(inode->i_mode) ? inode->i_private
 									    : NULL;
@@ -101,12 +102,9 @@ static struct dentry *bhfs_lookup(struct inode *directory, struct dentry *dentry
 
 static const struct inode_operations bhfs_directory_inode_ops = {
 	.lookup = bhfs_lookup,
-	.getattr = simple_getattr,
 };
 
-static const struct inode_operations bhfs_file_inode_ops = {
-	.getattr = simple_getattr,
-};
+static const struct inode_operations bhfs_file_inode_ops = {};
 
 static const char *bhfs_get_link(struct dentry *dentry, struct inode *inode,
 				 struct delayed_call *done)
@@ -120,7 +118,6 @@ static const char *bhfs_get_link(struct dentry *dentry, struct inode *inode,
 
 static const struct inode_operations bhfs_link_inode_ops = {
 	.get_link = bhfs_get_link,
-	.getattr = simple_getattr,
 };
 
 static unsigned int entry_type(char digit)

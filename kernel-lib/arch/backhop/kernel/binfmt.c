@@ -119,6 +119,9 @@ static int map_program(struct linux_binprm *bprm, struct bh_exec *exec)
 	mm->arg_start = exec->strings;
 	mm->arg_end = mm->env_start = exec->end_arguments;
 	mm->env_end = exec->end_environment;
+	/* What /proc/PID/auxv shows. The rest was cleared with the mm. */
+	memcpy(mm->saved_auxv, (const void *)exec->auxv,
+	       min_t(size_t, exec->auxv_size, sizeof(mm->saved_auxv)));
 	return 0;
 }
 

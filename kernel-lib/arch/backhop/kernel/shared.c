@@ -9,10 +9,12 @@
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/ipc_namespace.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mount.h>
 #include <linux/nsproxy.h>
+#include <linux/pagemap.h>
 #include <linux/shm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -56,9 +58,33 @@ static bool is_piece(unsigned long address)
 	return !IS_ERR_VALUE(address) && PAGE_ALIGNED(address);
 }
 
+/* Where the pages of a file are: for one of overlayfs, in the file of the layer that has it. */
+static struct address_space *memory_of(const struct file *file)
+{
+	return d_real_inode(file->f_path.dentry)->i_mapping;
+}
+
 static unsigned long find_piece(struct file *file, unsigned long len, unsigned long offset)
 {
-	return file->f_op->get_unmapped_area(file, 0, len, offset >> PAGE_SHIFT, MAP_SHARED);
+	pgoff_t first = offset >> PAGE_SHIFT, count = PAGE_ALIGN(len) >> PAGE_SHIFT, i;
+	unsigned long start = 0;
+
+	for (i = 0; i < count; i++) {
+		struct page *page = xa_load(&memory_of(file)->i_pages, first + i);
+
+		if (!page || (i && (unsigned long)page_address(page) != start + i * PAGE_SIZE))
+			return -ENODEV;
+		if (!i)
+			start = (unsigned long)page_address(page);
+	}
+	return start;
+}
+
+static bool is_in_memory(const struct file *file)
+{
+	unsigned long magic = memory_of(file)->host->i_sb->s_magic;
+
+	return magic == RAMFS_MAGIC || magic == TMPFS_MAGIC;
 }
 
 /* A file that grew by writing has its pages here and there: it is written anew, in one piece. */
@@ -70,7 +96,7 @@ static int make_piece(struct file *file, int fd)
 	int ret = 0;
 
 	if (!size || size > BH_PIECE_MAX || !(file->f_mode & FMODE_WRITE) ||
-	    mapping_writably_mapped(file->f_mapping))
+	    mapping_writably_mapped(memory_of(file)))
 		return -ENODEV;
 	copy = kmalloc(size, GFP_KERNEL | __GFP_NOWARN);
 	if (!copy)
@@ -96,7 +122,7 @@ long bh_shared_map(int fd, unsigned long len, unsigned long offset, void **file_
 
 	if (!file)
 		return -EBADF;
-	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->get_unmapped_area)
+	if (!S_ISREG(file_inode(file)->i_mode) || !is_in_memory(file))
 		goto out;
 	address = find_piece(file, len, offset);
 	if (!is_piece(address)) {
@@ -105,7 +131,7 @@ long bh_shared_map(int fd, unsigned long len, unsigned long offset, void **file_
 			goto out;
 		address = find_piece(file, len, offset);
 	}
-	ret = is_piece(address) ? mapping_map_writable(file->f_mapping) : -ENODEV;
+	ret = is_piece(address) ? mapping_map_writable(memory_of(file)) : -ENODEV;
 	if (ret)
 		goto out;
 	*file_ret = file;
@@ -119,7 +145,7 @@ void bh_shared_release(void *pointer)
 {
 	struct file *file = pointer;
 
-	mapping_unmap_writable(file->f_mapping);
+	mapping_unmap_writable(memory_of(file));
 	fput(file);
 }
 
@@ -157,7 +183,7 @@ long bh_shared_attach(int id, int flags, unsigned long *len_ret, void **file_ret
 	rcu_read_unlock();
 	*len_ret = PAGE_ALIGN(i_size_read(file_inode(file)));
 	address = find_piece(file, *len_ret, 0);
-	ret = is_piece(address) ? mapping_map_writable(file->f_mapping) : -ENOMEM;
+	ret = is_piece(address) ? mapping_map_writable(memory_of(file)) : -ENOMEM;
 	if (ret) {
 		fput(file);
 		return ret;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Programs of a node, as the kernel sees them: how a task gets a record in the host (posix/), its
- * system calls and what happens on the way back, how a program is started, and the mounts that
- * every node has. Called by process.c and spawn.c, and by posix/ through bh_user_image_ops.
+ * system calls and what happens on the way back, and how a program is started. Called by process.c
+ * and spawn.c, and by posix/ through bh_user_image_ops.
  */
 #include <linux/cred.h>
 #include <linux/fdtable.h>
@@ -11,9 +11,6 @@
 #include <linux/hrtimer.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
-#include <linux/kdev_t.h>
-#include <linux/mount.h>
-#include <uapi/linux/mount.h>
 #include <linux/namei.h>
 #include <linux/net.h>
 #include <linux/resume_user_mode.h>
@@ -279,13 +276,15 @@ static const struct bh_user_image_ops user_image_ops = {
 	.shared_attach = bh_shared_attach,
 	.shared_release = bh_shared_release,
 	.pid = user_pid,
+	.layer_walk = bh_layer_walk,
+	.layer_page = bh_layer_page,
 };
 
 /* --- starting a program --- */
 
 /* Kernel and programs share one address space, so the kernel may call as a program does. */
-static long call(unsigned int nr, unsigned long a, unsigned long b, unsigned long c,
-		 unsigned long d, unsigned long e)
+long bh_user_system_call(unsigned int nr, unsigned long a, unsigned long b, unsigned long c,
+			 unsigned long d, unsigned long e)
 {
 	return sys_call_table[nr](a, b, c, d, e, 0);
 }
@@ -330,8 +329,8 @@ static int set_credentials(unsigned int uid, unsigned int gid)
 	if (!uid && !gid)
 		return 0;
 	/* In this order: without root's rights the group can't be set any more. */
-	ret = call(__NR_setresgid, gid, gid, gid, 0, 0);
-	return ret ?: call(__NR_setresuid, uid, uid, uid, 0, 0);
+	ret = bh_user_system_call(__NR_setresgid, gid, gid, gid, 0, 0);
+	return ret ?: bh_user_system_call(__NR_setresuid, uid, uid, uid, 0, 0);
 }
 
 /* execvp(): a name without a slash is looked for in the PATH that the program will have. */
@@ -407,115 +406,17 @@ int bh_spawn_program(const struct bh_spawn *spawn)
 	return ret ?: execute(spawn);
 }
 
-/* --- the node's files --- */
-
-struct node_mount {
-	const char *source, *path, *type, *options;
-	unsigned long flags;
-};
-
-static const struct node_mount mounts[] = {
-	{"proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC},
-	{"sysfs", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC},
-	{"dev", "/dev", "tmpfs", "mode=755", MS_NOSUID},
-	{"tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV},
-	{"run", "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
-	{"log", "/var/log", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
-	{"vartmp", "/var/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV},
-};
-
-static const struct {
-	const char *path;
-	unsigned int major, minor;
-} devices[] = {
-	{"/dev/null", 1, 3},	{"/dev/zero", 1, 5},  {"/dev/full", 1, 7}, {"/dev/random", 1, 8},
-	{"/dev/urandom", 1, 9}, {"/dev/kmsg", 1, 11}, {"/dev/tty", 5, 0},
-};
-
-static const struct {
-	const char *target, *path;
-} links[] = {
-	{"/proc/self/fd", "/dev/fd"},	    {"/proc/self/fd/0", "/dev/stdin"},
-	{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"},
-	{"/run/lock", "/dev/lock"},	    {"pts/ptmx", "/dev/ptmx"},
-};
-
-static const struct {
-	const char *path;
-	unsigned int mode;
-} directories[] = {
-	{"/dev/shm", 01777},  {"/dev/net", 0755},   {"/dev/pts", 0755},
-	{"/run/lock", 01777}, {"/run/netns", 0755},
-};
-
-static long mount_at(const struct node_mount *mount)
-{
-	return call(__NR_mount, (unsigned long)mount->source, (unsigned long)mount->path,
-		    (unsigned long)mount->type, mount->flags, (unsigned long)mount->options);
-}
-
-/* In a directory that one of those above has. */
-static const struct node_mount terminals = {
-	"devpts", "/dev/pts", "devpts", "mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC,
-};
-
-/* bhfs takes the place of the start-up's root, which stays below, empty. */
-static long mount_root(void)
-{
-	static const struct node_mount root = {"host", "/root", "bhfs", NULL, MS_RDONLY};
-	static const struct node_mount move = {".", "/", NULL, NULL, MS_MOVE};
-	long ret;
-
-	call(__NR_mkdir, (unsigned long)root.path, 0755, 0, 0, 0);
-	ret = mount_at(&root);
-	if (!ret)
-		ret = call(__NR_chdir, (unsigned long)root.path, 0, 0, 0, 0);
-	if (!ret)
-		ret = mount_at(&move);
-	if (!ret)
-		ret = call(__NR_chroot, (unsigned long)".", 0, 0, 0, 0);
-	return ret ?: call(__NR_chdir, (unsigned long)"/", 0, 0, 0, 0);
-}
-
-static long fill_directories(void)
-{
-	long ret = 0;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(directories) && !ret; i++)
-		ret = call(__NR_mkdir, (unsigned long)directories[i].path, directories[i].mode, 0,
-			   0, 0);
-	for (i = 0; i < ARRAY_SIZE(devices) && !ret; i++)
-		ret = call(__NR_mknod, (unsigned long)devices[i].path, S_IFCHR | 0666,
-			   new_encode_dev(MKDEV(devices[i].major, devices[i].minor)), 0, 0);
-	if (!ret)
-		ret = call(__NR_mknod, (unsigned long)"/dev/net/tun", S_IFCHR | 0666,
-			   new_encode_dev(MKDEV(10, 200)), 0, 0);
-	for (i = 0; i < ARRAY_SIZE(links) && !ret; i++)
-		ret = call(__NR_symlink, (unsigned long)links[i].target,
-			   (unsigned long)links[i].path, 0, 0, 0);
-	return ret;
-}
-
 /* In process 1, before the first program. */
 int bh_user_init(void)
 {
 	long ret;
-	int i;
 
 	if (!bh_boot->user_ops)
 		return 0;
 	bh_boot->user_image_ops = &user_image_ops;
-	call(__NR_umask, 0, 0, 0, 0, 0);
 	ret = register_trace_sched_process_exit(user_exit, NULL);
 	if (!ret)
 		ret = register_trace_signal_deliver(user_signal, NULL);
-	if (!ret)
-		ret = bh_files_register() ?: bh_binfmt_register() ?: mount_root();
-	for (i = 0; i < ARRAY_SIZE(mounts) && !ret; i++)
-		ret = mount_at(&mounts[i]);
-	if (!ret)
-		ret = fill_directories() ?: mount_at(&terminals);
-	call(__NR_umask, 022, 0, 0, 0, 0);
-	return ret;
+	return ret ?: bh_files_register() ?: bh_layer_register() ?: bh_binfmt_register() ?:
+	       bh_root_init();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the user half of the port shares: user.c, binfmt.c, signal.c, bhfs.c. */
+/* What the user half of the port shares: user.c, root.c, layer.c, proc.c, binfmt.c,
+ * signal.c, bhfs.c. */
 #ifndef BH_KERNEL_USER_H
 #define BH_KERNEL_USER_H
 
@@ -31,6 +32,21 @@ long bh_packet_ring_map(struct socket *socket, unsigned long size);
 
 /* terminal.c: a new terminal, opened for the current task, which leads a session. */
 struct file *bh_terminal_open(const struct bh_spawn *spawn);
+
+/* user.c: a system call as a program makes it, of the current task. */
+long bh_user_system_call(unsigned int nr, unsigned long a, unsigned long b, unsigned long c,
+			 unsigned long d, unsigned long e);
+
+/* root.c: the mounts that every node has, in process 1. */
+long bh_root_init(void);
+
+/* layer.c */
+int bh_layer_register(void);
+/* What the walk shows: all below the directory of this path. */
+int bh_layer_remember(const char *upper);
+/* For the host, see user_abi.h. */
+void bh_layer_walk(void (*found)(void *arg, const struct bh_layer_entry *entry), void *arg);
+const void *bh_layer_page(const void *handle, unsigned long offset);
 
 /* binfmt.c */
 int bh_binfmt_register(void);

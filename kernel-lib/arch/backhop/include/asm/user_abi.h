@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The seam between the user half of a node's image (kernel/user.c, binfmt.c, signal.c, bhfs.c) and
- * posix/ in the host. Included by both sides; see host_abi.h for the rules that hold here too:
- * every call in one direction goes through boot->user_ops with boot->user_host as its instance,
- * every call in the other through boot->user_image_ops.
+ * The seam between the user half of a node's image (kernel/user.h) and posix/ in the host. Included
+ * by both sides; see host_abi.h for the rules that hold here too: every call in one direction goes
+ * through boot->user_ops with boot->user_host as its instance, every call in the other through
+ * boot->user_image_ops.
  *
  * A program's task has one record in the host, `task` below, kept by the image in thread.host. Its
  * memory is the host's: programs lie in the same address space, so a user pointer is a pointer.
@@ -23,6 +23,7 @@ struct pt_regs; /* x86-64's layout, as struct user_regs_struct of <sys/user.h> u
 /* --- files of the node's root (bhfs) --- */
 
 enum bh_user_file_kind {
+	BH_USER_ABSENT = 0, /* in the layer: what the host has here was deleted */
 	BH_USER_FILE = 1,
 	BH_USER_DIRECTORY = 2,
 	BH_USER_SYMLINK = 3,
@@ -61,6 +62,30 @@ struct bh_exec {
 	unsigned long stack_top;    /* by exec_map(): where the strings go, downwards */
 	unsigned long start_code, end_code, start_data, end_data, start_brk, start_stack;
 	unsigned long end_arguments, end_environment; /* behind argv's and envp's strings */
+	unsigned long auxv, auxv_size;		      /* of the auxiliary vector on the stack */
+};
+
+/* --- memory of a process, as /proc shows it --- */
+
+struct bh_user_region {
+	unsigned long start, end;
+	unsigned int prot; /* PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4 */
+	unsigned int is_shared;
+	unsigned long offset, number; /* of a mapped file: where it begins there, inode number */
+	const char *name; /* a file's path in the node's root, "[heap]", "[stack]" or "" */
+};
+
+/* --- the writable layer --- */
+
+/* Something that programs made, changed or deleted. */
+struct bh_layer_entry {
+	const char *path;	/* below the node's root, without a leading slash */
+	const void *handle;	/* for layer_page() */
+	const char *target;	/* of a symbolic link */
+	unsigned long size;	/* bytes of a file */
+	unsigned int kind;	/* enum bh_user_file_kind */
+	unsigned int mode;	/* permission bits */
+	unsigned int is_opaque; /* a directory that hides what the host has in it */
 };
 
 /* --- what the node asks of posix/ --- */
@@ -104,6 +129,18 @@ struct bh_user_ops {
 			    unsigned long *size_ret);
 	/* Inode number of an entry of the directory of this handle. */
 	unsigned long (*file_number)(void *user_host, const void *handle, const char *name);
+
+	/* The index-th directory or file that programs may not change; NULL behind the last. */
+	const char *(*read_only_path)(void *user_host, unsigned int index);
+
+	/* --- memory of any task of the node --- */
+	/* Its index-th region, in order; 0, or -ENOENT behind the last. */
+	int (*task_region)(void *user_host, void *task, unsigned long index,
+			   struct bh_user_region *region_ret);
+	/* Copies between buffer and the task's memory at address: bytes copied, up to the end of
+	 * what is mapped there and allows it. */
+	unsigned long (*task_access)(void *user_host, void *task, unsigned long address,
+				     void *buffer, unsigned long length, int is_write);
 
 	/* --- what programs did --- */
 	void (*output)(void *user_host, int pid, int fd, const void *data, unsigned long len);
@@ -154,6 +191,12 @@ struct bh_user_image_ops {
 	void (*shared_release)(void *file);
 	/* Process id (thread group). */
 	int (*pid)(void);
+
+	/* These two also when the node is dead; they run on the host's stack and change nothing. */
+	/* Tells of all that the writable layer holds, a directory before what is in it. */
+	void (*layer_walk)(void (*found)(void *arg, const struct bh_layer_entry *entry), void *arg);
+	/* The bytes of a file from offset to the end of its page; NULL: they are zeros. */
+	const void *(*layer_page)(const void *handle, unsigned long offset);
 };
 
 #endif

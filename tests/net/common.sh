@@ -48,7 +48,8 @@ result() { # result STATUS TEXT
 	fi
 }
 
-# Runs the scenario whose topology is on stdin; it must pass. Its folder is the current one.
+# Records the scenario whose topology is on stdin, in the current folder; it must pass, and run again
+# in the same way.
 run() { # run STOP_TIME
 	local name
 	name=$(basename "$0")
@@ -59,9 +60,10 @@ run() { # run STOP_TIME
 		echo "  defaults: {kernel: \"$net_kernel\"${ram:+, ram: $ram}}"
 		sed "s|@PROGRAMS@|$BUILD/programs|g"
 	} >"$name.yaml"
-	"$BACKHOP" run --json "$name.yaml" >summary.json 2>log
+	"$BACKHOP" record --json -o trace.bht "$name.yaml" >summary.json 2>log
 	local code=$?
 	result $code "$name runs"
+	check "$name runs again in the same way" "$BACKHOP" verify trace.bht
 	[ $code = 0 ] || {
 		cat log
 		[ ! -s summary.json ] ||
@@ -90,7 +92,9 @@ check() { # check TEXT COMMAND...
 		echo "# $*"
 		head -n 20 check-output
 		# The file that was looked at.
-		[ ! -f "${*: -1}" ] || head -n 40 "${*: -1}" | sed 's/^/# /'
+		case "${*: -1}" in
+		*/stdout | */stderr) [ ! -f "${*: -1}" ] || head -n 40 "${*: -1}" | sed 's/^/# /' ;;
+		esac
 	fi
 }
 

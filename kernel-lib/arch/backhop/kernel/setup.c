@@ -32,7 +32,7 @@ static char boot_command_line_copy[COMMAND_LINE_SIZE];
  * eth0 would not get interface index 2. The host's command line comes after and can override it.
  */
 static const char default_command_line[] __initconst =
-	"dummy.numdummies=0 bonding.max_bonds=0 ifb.numifbs=0 net.fb_tunnels=none ";
+	"dummy.numdummies=0 bonding.max_bonds=0 ifb.numifbs=0 fb_tunnels=none ";
 
 static const struct bh_task_layout task_layout = {
 	.current_task = (unsigned long)&bh_current_task,

@@ -148,6 +148,7 @@ long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_brk(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_mremap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_madvise(struct bh_task *task, const struct pt_regs *regs);
+long bh_memory_mincore(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_shmat(struct bh_task *task, const struct pt_regs *regs); /* shared.c */
 long bh_memory_shmdt(struct bh_task *task, const struct pt_regs *regs);
 

@@ -534,3 +534,25 @@ long bh_memory_madvise(struct bh_task *task, const struct pt_regs *regs)
 		return madvise((void *)start, length, MADV_DONTNEED) ? -errno : 0;
 	return 0;
 }
+
+/* Pages are never swapped out, so all that is mapped counts as resident: when the host really gives
+ * a page its memory must not show. */
+long bh_memory_mincore(struct bh_task *task, const struct pt_regs *regs)
+{
+	uint64_t start = regs->di, length = bh_page_up(regs->si);
+	uint64_t vector = regs->dx, pages = length / BH_PAGE_SIZE;
+	const struct bh_region *region = bh_regions_at(task->mm, vector);
+
+	if (start & (BH_PAGE_SIZE - 1))
+		return -EINVAL;
+	if (!length)
+		return 0;
+	if (!is_shared_range(task->mm, start, length) &&
+	    (check_range(task->mm, start, length) ||
+	     !bh_regions_is_covered(task->mm, start, start + length)))
+		return -ENOMEM;
+	if (!region || !(region->prot & PROT_WRITE) || region->end - vector < pages)
+		return -EFAULT;
+	memset((void *)vector, 1, pages);
+	return 0;
+}

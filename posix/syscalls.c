@@ -60,6 +60,7 @@ static const memory_call memory_calls[LAST_CALL + 1] = {
 	[SYS_brk] = bh_memory_brk,
 	[SYS_mremap] = bh_memory_mremap,
 	[SYS_madvise] = bh_memory_madvise,
+	[SYS_mincore] = bh_memory_mincore,
 	[SYS_shmat] = bh_memory_shmat,
 	[SYS_shmdt] = bh_memory_shmdt,
 	[SYS_arch_prctl] = set_base,
@@ -74,7 +75,6 @@ static const memory_call memory_calls[LAST_CALL + 1] = {
 /* Calls that the kernel would take for its own but can't do for memory that isn't its own, or that
  * concern the processor of the host. */
 static const char *const refused_calls[LAST_CALL + 1] = {
-	[SYS_mincore] = "mincore",
 	[SYS_ptrace] = "ptrace",
 	[SYS_modify_ldt] = "modify_ldt",
 	[SYS_iopl] = "iopl",

@@ -81,6 +81,11 @@ static void test_memory(void)
 	moved = mremap(map, 4096, 1 << 20, MREMAP_MAYMOVE);
 	CHECK(moved != MAP_FAILED && !strcmp(moved, "here"));
 	CHECK(!madvise(moved, 4096, MADV_DONTNEED) && !moved[0]);
+	unsigned char resident[3] = {9, 9, 9};
+
+	CHECK(!mincore(moved, 5000, resident) && resident[0] == 1 && resident[1] == 1);
+	CHECK(resident[2] == 9 && mincore((void *)4096, 4096, resident) == -1 && errno == ENOMEM);
+	CHECK(mincore(moved, 4096, bad) == -1 && errno == EFAULT);
 	CHECK(mremap(moved, 1 << 20, 4096, 0) == moved);
 	CHECK(!munmap(moved, 1 << 20));
 	char *heap = sbrk(1 << 20);

@@ -121,6 +121,10 @@ static void print_inputs(const struct bh_trace *trace)
 			printf("program    ");
 			bh_print_safe(stdout, input->name);
 			fputc('\n', stdout);
+		} else if (input->role == BH_TRACE_TERMINAL) {
+			printf("terminal   on ");
+			bh_print_safe(stdout, input->name);
+			fputc('\n', stdout);
 		} else if (input->role == BH_TRACE_FILE) {
 			read += input->kind == 1 && input->was_read;
 			looked_at++;

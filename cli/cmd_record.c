@@ -8,6 +8,7 @@
 #include "cli/kernel_path.h"
 #include "cli/live_run.h"
 #include "cli/scenario_file.h"
+#include "cli/shell.h"
 #include "cli/summary.h"
 #include "common/host_time.h"
 #include "recorder/recorder.h"
@@ -18,6 +19,7 @@ struct record {
 	char *default_trace;
 	struct bh_recorder *recorder;
 	struct bh_live_run live;
+	struct bh_shell *shell;
 };
 
 /* NAME.bht in the current folder, whatever the name has in it. */
@@ -52,10 +54,13 @@ static struct bh_error *summary_store(struct record *record, const struct bh_sim
 	return error;
 }
 
-static struct bh_error *record_scenario(struct record *record, const char *folder, int is_quiet,
+static struct bh_error *record_scenario(struct record *record, const char *folder,
+					const struct bh_shell_options *shell, int is_quiet,
 					const struct bh_sim_result **result_ret)
 {
+	BH_TRY(bh_shell_create(shell, record->file.scenario, &record->shell));
 	const struct bh_recorder_config config = {
+		.terminal = bh_shell_terminal(record->shell),
 		.trace_path = record->trace,
 		.scenario_path = record->file.name,
 		.scenario_text = record->file.text,
@@ -70,7 +75,8 @@ static struct bh_error *record_scenario(struct record *record, const char *folde
 	};
 
 	BH_TRY(bh_recorder_create(&config, &record->recorder));
-	BH_TRY(bh_live_run_begin(&record->live, record->file.scenario, folder, is_quiet));
+	BH_TRY(bh_live_run_begin(&record->live, record->file.scenario, folder,
+				 is_quiet || record->shell));
 	BH_TRY(bh_live_run_end(&record->live, bh_recorder_run(record->recorder, result_ret)));
 	return summary_store(record, *result_ret);
 }
@@ -123,10 +129,18 @@ static int cmd_record(int argc, char **argv)
 {
 	int is_json = 0, is_quiet = 0;
 	const char *folder = ".", *seed = NULL;
+	struct bh_shell_options shell = {0};
 	struct record record = {0};
 	const struct bh_option options[] = {
-		{"json", &is_json, NULL}, {"quiet", &is_quiet, NULL},	   {"files", NULL, &folder},
-		{"seed", NULL, &seed},	  {"output", NULL, &record.trace},
+		{"json", &is_json, NULL},
+		{"quiet", &is_quiet, NULL},
+		{"files", NULL, &folder},
+		{"seed", NULL, &seed},
+		{"output", NULL, &record.trace},
+		{"shell", NULL, &shell.node},
+		{"shell-time", NULL, &shell.time},
+		{"shell-start", NULL, &shell.start},
+		{"shell-program", NULL, &shell.program},
 	};
 	uint64_t begin_ns = bh_host_time_ns();
 	const struct bh_sim_result *result = NULL;
@@ -143,7 +157,8 @@ static int cmd_record(int argc, char **argv)
 	if (!error)
 		error = trace_choose(&record);
 	if (!error)
-		error = record_scenario(&record, folder, is_quiet, &result);
+		error = record_scenario(&record, folder, &shell, is_quiet, &result);
+	bh_shell_destroy(record.shell);
 	if (error) {
 		status = bh_cli_fail(error);
 	} else {
@@ -164,14 +179,27 @@ static int cmd_record(int argc, char **argv)
 
 const struct bh_command bh_command_record = {
 	.name = "record",
-	.synopsis = "[-o FILE] [--json] [--quiet] [--files FOLDER] [--seed N] SCENARIO",
+	.synopsis =
+		"[-o FILE] [--json] [--quiet] [--files FOLDER] [--seed N] [--shell NODE] SCENARIO",
 	.summary = "run a scenario and record it in a trace",
 	.help = "  -o, --output FILE  write the trace there (default: NAME.bht in the current\n"
 		"                     folder, with the scenario's name)\n"
 		"  --json             print the result as one JSON object\n"
 		"  --quiet            print nothing but errors; the exit status says the result\n"
 		"  --files FOLDER     write files-NODE/ there (default: the current folder)\n"
-		"  --seed N           use this seed instead of the scenario's\n\n"
+		"  --seed N           use this seed instead of the scenario's\n"
+		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
+		"it ends.\n"
+		"                  Ctrl-] leaves it. Lines from a file or pipe are typed one by "
+		"one\n"
+		"  --shell-time still|wall  virtual time stands still while the shell waits for "
+		"input, "
+		"else\n"
+		"                  runs as fast as it can; or follows the wall clock (default on "
+		"a\n"
+		"                  terminal)\n"
+		"  --shell-start TIME  the virtual time at which it starts (default: 0)\n"
+		"  --shell-program PATH  instead of /bin/bash\n\n"
 		"Exit status: 0 the run passed, 1 it failed (and the line that replays it is\n"
 		"printed), 2 bad input, 4 the machine lacks something.",
 	.run = cmd_record,

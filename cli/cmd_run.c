@@ -4,6 +4,7 @@
 #include "cli/kernel_path.h"
 #include "cli/live_run.h"
 #include "cli/scenario_file.h"
+#include "cli/shell.h"
 #include "cli/summary.h"
 #include "common/host_time.h"
 #include "posix/inputs.h"
@@ -14,9 +15,11 @@ struct run {
 	struct bh_inputs *inputs;
 	struct bh_sim *sim;
 	struct bh_live_run live;
+	struct bh_shell *shell;
 };
 
-static struct bh_error *run_scenario(struct run *run, const char *folder, int is_quiet,
+static struct bh_error *run_scenario(struct run *run, const char *folder,
+				     const struct bh_shell_options *shell, int is_quiet,
 				     const struct bh_sim_result **result_ret)
 {
 	struct bh_sim_config config = {
@@ -29,8 +32,10 @@ static struct bh_error *run_scenario(struct run *run, const char *folder, int is
 
 	BH_TRY(bh_inputs_create_live(&run->inputs));
 	config.inputs = run->inputs;
+	BH_TRY(bh_shell_create(shell, run->file.scenario, &run->shell));
+	config.terminal = bh_shell_terminal(run->shell);
 	BH_TRY(bh_sim_create(&config, &run->sim));
-	BH_TRY(bh_live_run_begin(&run->live, run->file.scenario, folder, is_quiet));
+	BH_TRY(bh_live_run_begin(&run->live, run->file.scenario, folder, is_quiet || run->shell));
 	return bh_live_run_end(&run->live, bh_sim_run(run->sim, result_ret));
 }
 
@@ -38,11 +43,16 @@ static int cmd_run(int argc, char **argv)
 {
 	int is_json = 0, is_quiet = 0;
 	const char *folder = ".", *seed = NULL;
+	struct bh_shell_options shell = {0};
 	const struct bh_option options[] = {
 		{"json", &is_json, NULL},
 		{"quiet", &is_quiet, NULL},
 		{"files", NULL, &folder},
 		{"seed", NULL, &seed},
+		{"shell", NULL, &shell.node},
+		{"shell-time", NULL, &shell.time},
+		{"shell-start", NULL, &shell.start},
+		{"shell-program", NULL, &shell.program},
 	};
 	uint64_t begin_ns = bh_host_time_ns();
 	struct run run = {0};
@@ -58,7 +68,8 @@ static int cmd_run(int argc, char **argv)
 	struct bh_error *error = bh_scenario_arguments_open(argc, argv, seed, &run.file);
 
 	if (!error)
-		error = run_scenario(&run, folder, is_quiet, &result);
+		error = run_scenario(&run, folder, &shell, is_quiet, &result);
+	bh_shell_destroy(run.shell);
 	if (error) {
 		status = bh_cli_fail(error);
 	} else {
@@ -80,13 +91,25 @@ static int cmd_run(int argc, char **argv)
 
 const struct bh_command bh_command_run = {
 	.name = "run",
-	.synopsis = "[--json] [--quiet] [--files FOLDER] [--seed N] SCENARIO",
+	.synopsis = "[--json] [--quiet] [--files FOLDER] [--seed N] [--shell NODE] SCENARIO",
 	.summary = "run a scenario without recording it",
 	.help = "  --json          print the result as one JSON object\n"
 		"  --quiet         print nothing but errors; the exit status says the result\n"
 		"  --files FOLDER  write files-NODE/ there (default: the current folder): kernel\n"
 		"                  logs, and output, command line and status of each program\n"
-		"  --seed N        use this seed instead of the scenario's\n\n"
+		"  --seed N        use this seed instead of the scenario's\n"
+		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
+		"it ends.\n"
+		"                  Ctrl-] leaves it. Lines from a file or pipe are typed one by "
+		"one\n"
+		"  --shell-time still|wall  virtual time stands still while the shell waits for "
+		"input, "
+		"else\n"
+		"                  runs as fast as it can; or follows the wall clock (default on "
+		"a\n"
+		"                  terminal)\n"
+		"  --shell-start TIME  the virtual time at which it starts (default: 0)\n"
+		"  --shell-program PATH  instead of /bin/bash\n\n"
 		"Exit status: 0 the run passed, 1 it failed, 2 bad input, 4 the machine lacks\n"
 		"something.",
 	.run = cmd_run,

@@ -32,7 +32,8 @@ enum bh_event_kind {
 	/* The scenario acts on a device's link or on a node; value: number in its timeline. Where
 	 * the kernels of two nodes hear of it, the second one's is caused by the first one's. */
 	BH_EVENT_ACTION,
-	BH_EVENT_WAKE, /* a device's link has room again; cause: the TX that filled its queue */
+	BH_EVENT_WAKE,	/* a device's link has room again; cause: the TX that filled its queue */
+	BH_EVENT_INPUT, /* somebody types at a terminal; hash: bytes, value: rows << 16 | columns */
 	BH_EVENT_KIND_COUNT,
 };
 

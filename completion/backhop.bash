@@ -23,11 +23,20 @@ _backhop() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--seed | --node | --from | --to | --plant-fault | --at | --serve) return ;;
+	--shell-time)
+		mapfile -t COMPREPLY < <(compgen -W 'still wall' -- "$current")
+		return
+		;;
+	--shell-program)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -c -- "$current")
+		return
+		;;
+	--seed | --shell | --shell-start | --node | --from | --to | --plant-fault | --at | --serve) return ;;
 	esac
 	case ${COMP_WORDS[1]} in
-	run) words='--json --quiet --files --seed' pattern='yaml|yml' ;;
-	record) words='--output --json --quiet --files --seed' pattern='yaml|yml' ;;
+	run) words='--json --quiet --files --seed --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
+	record) words='--output --json --quiet --files --seed --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
 	replay) words='--at --serve' pattern='bht' ;;
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;

@@ -7,6 +7,7 @@
  */
 #include "recorder/recorder.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,19 @@ struct bh_recorder {
 	size_t input_room;
 	struct bh_sim *sim;
 	const struct bh_sim_result *result;
-	struct bh_error *error; /* of between(), which can't return one */
-	uint64_t checkpoint_ns; /* host time of the last checkpoint */
+	struct bh_error *error;	     /* of between(), which can't return one */
+	uint64_t checkpoint_ns;	     /* host time of the last checkpoint */
+	struct bh_terminal terminal; /* the caller's, with input() of our own */
+	struct typed *typed;	     /* what was typed there, in order */
+	size_t typed_count, typed_written;
+};
+
+/* What somebody typed at the terminal, and the event of it. */
+struct typed {
+	uint64_t event;
+	char name[24]; /* its number */
+	char *bytes;
+	size_t length;
 };
 
 static struct bh_error *out_of_memory(void)
@@ -197,6 +209,35 @@ static int input_is_news(const struct bh_recorder *recorder, size_t index)
 	return index >= recorder->input_room || recorder->input_states[index] != state;
 }
 
+static struct bh_trace_input typed_convert(const struct typed *from)
+{
+	struct bh_trace_input input = {
+		.role = BH_TRACE_TYPED,
+		.kind = BH_INPUT_FILE,
+		.was_read = 1,
+		.size = from->length,
+		.number = from->event,
+		.name = from->name,
+		.text = from->bytes,
+		.text_size = from->length,
+	};
+
+	bh_hash128(input.text, input.text_size, input.hash);
+	return input;
+}
+
+static struct bh_error *typed_write(struct bh_recorder *recorder, int is_checkpoint)
+{
+	for (size_t i = recorder->typed_written; i < recorder->typed_count; i++) {
+		struct bh_trace_input input = typed_convert(&recorder->typed[i]);
+
+		BH_TRY(bh_trace_write_input(recorder->writer, &input));
+	}
+	if (!is_checkpoint)
+		recorder->typed_written = recorder->typed_count;
+	return NULL;
+}
+
 /* Writes the inputs that are news. A checkpoint's are not the trace's, so they stay news. */
 static struct bh_error *inputs_write(struct bh_recorder *recorder, int is_checkpoint)
 {
@@ -222,7 +263,83 @@ static struct bh_error *inputs_write(struct bh_recorder *recorder, int is_checkp
 		if (!is_checkpoint)
 			recorder->input_states[i] = input->was_read ? INPUT_READ : INPUT_LOOKED_AT;
 	}
+	return typed_write(recorder, is_checkpoint);
+}
+
+static struct bh_error *typed_keep(struct bh_recorder *recorder, uint64_t event,
+				   const struct bh_terminal_typed *from)
+{
+	struct typed *larger =
+		realloc(recorder->typed, (recorder->typed_count + 1) * sizeof(*larger));
+
+	if (!larger)
+		return out_of_memory();
+	recorder->typed = larger;
+	struct typed *typed = &larger[recorder->typed_count];
+	*typed = (struct typed){
+		.event = event, .bytes = malloc(from->length + 1), .length = from->length};
+	if (!typed->bytes)
+		return out_of_memory();
+	if (from->length)
+		memcpy(typed->bytes, from->data, from->length);
+	snprintf(typed->name, sizeof(typed->name), "%" PRIu64, event);
+	recorder->typed_count++;
 	return NULL;
+}
+
+/* Hands on what is typed, and remembers it. */
+static enum bh_terminal_answer take_input(void *arg, const struct bh_terminal_moment *moment,
+					  struct bh_terminal_typed *typed_ret)
+{
+	struct bh_recorder *recorder = arg;
+	const struct bh_terminal *next = recorder->config.terminal;
+	enum bh_terminal_answer answer = next->input(next->arg, moment, typed_ret);
+
+	if (answer != BH_TERMINAL_TYPED || recorder->error)
+		return answer;
+	recorder->error = typed_keep(recorder, moment->next_event, typed_ret);
+	return recorder->error ? BH_TERMINAL_LEFT : answer;
+}
+
+static void show_output(void *arg, const void *data, size_t length)
+{
+	const struct bh_terminal *next = ((struct bh_recorder *)arg)->config.terminal;
+
+	if (next->output)
+		next->output(next->arg, data, length);
+}
+
+/* Its text: environment, an empty word, arguments. */
+static struct bh_error *terminal_write(struct bh_recorder *recorder)
+{
+	const struct bh_terminal *terminal = recorder->config.terminal;
+	struct bh_trace_input input = {
+		.role = BH_TRACE_TERMINAL, .kind = BH_INPUT_FILE, .was_read = 1};
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!terminal)
+		return NULL;
+	FILE *stream = open_memstream(&text, &size);
+	if (!stream)
+		return out_of_memory();
+	for (char *const *word = terminal->environment; *word; word++)
+		fwrite(*word, 1, strlen(*word) + 1, stream);
+	fputc(0, stream);
+	for (char *const *word = terminal->argv; *word; word++)
+		fwrite(*word, 1, strlen(*word) + 1, stream);
+	if (fclose(stream)) {
+		free(text);
+		return out_of_memory();
+	}
+	input.name = recorder->config.scenario->nodes[terminal->node].name;
+	input.number = terminal->start_ns;
+	input.text = text;
+	input.size = input.text_size = size;
+	bh_hash128(text, size, input.hash);
+	struct bh_error *error = bh_trace_write_input(recorder->writer, &input);
+	free(text);
+	return error;
 }
 
 static struct bh_error *chunks_write(struct bh_recorder *recorder)
@@ -300,6 +417,11 @@ static void say_last_words(void *arg)
 	struct bh_recorder *recorder = arg;
 	size_t count = bh_inputs_count(recorder->inputs);
 
+	for (size_t i = recorder->typed_written; i < recorder->typed_count; i++) {
+		struct bh_trace_input input = typed_convert(&recorder->typed[i]);
+		if (bh_trace_last_words_input(recorder->writer, &input))
+			break;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (!input_is_news(recorder, i))
 			continue;
@@ -331,6 +453,7 @@ static struct bh_error *trace_begin(struct bh_recorder *recorder)
 	BH_TRY(error);
 	BH_TRY(scenario_write(recorder));
 	BH_TRY(program_write(recorder));
+	BH_TRY(terminal_write(recorder));
 	BH_TRY(images_write(recorder));
 	/* So that whatever kills the recording, the trace says what was recorded. */
 	return bh_trace_writer_flush_inputs(recorder->writer);
@@ -342,9 +465,16 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 	const struct bh_sim_observer *next = &config->observer;
 
 	BH_TRY(bh_inputs_create_live(&recorder->inputs));
+	if (config->terminal) {
+		recorder->terminal = *config->terminal;
+		recorder->terminal.arg = recorder;
+		recorder->terminal.input = take_input;
+		recorder->terminal.output = show_output;
+	}
 	const struct bh_sim_config sim_config = {
 		.scenario = config->scenario,
 		.build = config->build,
+		.terminal = config->terminal ? &recorder->terminal : NULL,
 		.inputs = recorder->inputs,
 		.find_kernel = config->find_kernel,
 		.find_kernel_arg = config->find_kernel_arg,
@@ -411,6 +541,9 @@ void bh_recorder_destroy(struct bh_recorder *recorder)
 	bh_inputs_destroy(recorder->inputs);
 	bh_trace_writer_destroy(recorder->writer);
 	bh_error_free(recorder->error);
+	for (size_t i = 0; i < recorder->typed_count; i++)
+		free(recorder->typed[i].bytes);
+	free(recorder->typed);
 	free(recorder->input_states);
 	free(recorder);
 }

@@ -27,6 +27,7 @@ struct bh_recorder_config {
 	const struct bh_build *build;
 	const char *program_path, *program_arguments;
 	size_t program_arguments_size;
+	const struct bh_terminal *terminal; /* as in sim.h; or NULL */
 	const struct bh_scenario *scenario; /* seed included, if the command line changed it */
 	/* As in sim.h. */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);

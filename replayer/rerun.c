@@ -33,6 +33,7 @@ struct bh_rerun {
 	struct bh_rerun_config config;
 	struct bh_scenario *scenario;
 	struct bh_build *build; /* NULL if the scenario is no program */
+	struct bh_rerun_terminal *terminal;
 	struct bh_inputs *inputs;
 	struct bh_sim *sim;
 	struct window now, next;
@@ -313,6 +314,14 @@ static struct bh_error *inputs_check(struct bh_rerun *rerun)
 	return NULL;
 }
 
+/* For the terminal, which asks at most for the event that comes next. */
+static const struct bh_event *find_recorded(void *arg, uint64_t number)
+{
+	struct bh_rerun *rerun = arg;
+
+	return number <= rerun->recorded_count ? recorded_event(rerun, number) : NULL;
+}
+
 static struct bh_error *plan_check(struct bh_rerun *rerun)
 {
 	const struct bh_trace *trace = rerun->config.trace;
@@ -330,7 +339,8 @@ static struct bh_error *plan_check(struct bh_rerun *rerun)
 	if (!rerun->recorded_count)
 		return NULL;
 	BH_TRY(bh_trace_event(trace, rerun->recorded_count, &event));
-	if (event.kind == BH_EVENT_STOP && event.vtime_ns < rerun->scenario->stop_ns)
+	if (event.kind == BH_EVENT_STOP &&
+	    (rerun->terminal || event.vtime_ns < rerun->scenario->stop_ns))
 		rerun->stopped_at = rerun->recorded_count - 1;
 	return window_load(rerun, &rerun->now, 1);
 }
@@ -352,6 +362,9 @@ struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh
 	if (!error)
 		error = scenario_read(rerun);
 	if (!error)
+		error = bh_rerun_terminal_create(config->trace, find_recorded, rerun,
+						 &rerun->terminal);
+	if (!error)
 		error = plan_check(rerun);
 	if (!error)
 		error = inputs_check(rerun);
@@ -368,6 +381,7 @@ struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
 	const struct bh_sim_config config = {
 		.scenario = rerun->scenario,
 		.build = rerun->build,
+		.terminal = bh_rerun_terminal_get(rerun->terminal),
 		.inputs = rerun->inputs,
 		.find_kernel = rerun->config.find_kernel,
 		.find_kernel_arg = rerun->config.find_kernel_arg,
@@ -417,6 +431,7 @@ void bh_rerun_destroy(struct bh_rerun *rerun)
 	bh_inputs_destroy(rerun->inputs);
 	bh_scenario_destroy(rerun->scenario);
 	bh_build_destroy(rerun->build);
+	bh_rerun_terminal_destroy(rerun->terminal);
 	bh_error_free(rerun->error);
 	free(rerun->now.events);
 	free(rerun->next.events);

@@ -78,6 +78,21 @@ struct bh_error *bh_rerun_program_build(const struct bh_trace_input *program,
 					const struct bh_trace_input *scenario,
 					struct bh_build **build_ret);
 
+/* --- traces with a terminal: rerun_terminal.c --- */
+
+struct bh_rerun_terminal;
+
+/* The recorded program and what was typed there, to be typed again at the recorded events; *ret is
+ * NULL if the trace has none. find_event gives the recorded event of a number, or NULL. */
+struct bh_error *bh_rerun_terminal_create(const struct bh_trace *trace,
+					  const struct bh_event *(*find_event)(void *arg,
+									       uint64_t number),
+					  void *arg, struct bh_rerun_terminal **terminal_ret);
+/* For bh_sim_config; takes NULL. */
+const struct bh_terminal *bh_rerun_terminal_get(const struct bh_rerun_terminal *terminal);
+/* Takes NULL. */
+void bh_rerun_terminal_destroy(struct bh_rerun_terminal *terminal);
+
 /* NULL before bh_rerun_prepare(). */
 struct bh_sim *bh_rerun_sim(const struct bh_rerun *rerun);
 

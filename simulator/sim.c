@@ -165,7 +165,8 @@ static struct bh_error *create_all(struct bh_sim *sim)
 		BH_TRY(create_node(sim, id));
 	BH_TRY(bh_sim_expect_create(sim));
 	BH_TRY(bh_sim_processes_create(sim));
-	return bh_sim_calls_create(sim);
+	BH_TRY(bh_sim_calls_create(sim));
+	return bh_sim_terminal_create(sim);
 }
 
 struct bh_error *bh_sim_create(const struct bh_sim_config *config, struct bh_sim **sim_ret)
@@ -175,6 +176,7 @@ struct bh_error *bh_sim_create(const struct bh_sim_config *config, struct bh_sim
 	if (!sim)
 		return out_of_memory();
 	sim->config = *config;
+	sim->stop_ns = config->terminal ? UINT64_MAX : config->scenario->stop_ns;
 	struct bh_error *error = create_all(sim);
 
 	if (error) {
@@ -201,6 +203,7 @@ void bh_sim_destroy(struct bh_sim *sim)
 {
 	if (!sim)
 		return;
+	bh_sim_terminal_destroy(sim);
 	bh_sim_calls_destroy(sim);
 	bh_posix_destroy(sim->posix);
 	for (size_t i = 0; sim->nodes && i < sim->node_count; i++)
@@ -259,28 +262,38 @@ static void check_standstill(struct bh_sim *sim)
 	sim->is_over = 1;
 }
 
+/* Returns 0 at the end of the run. */
+static int handle_next(struct bh_sim *sim, size_t slot, uint64_t time_ns)
+{
+	if (slot == BH_NO_SLOT)
+		return 0;
+	if (time_ns >= sim->stop_ns) {
+		sim->now_ns = sim->stop_ns;
+		return 0;
+	}
+	if (time_ns > sim->now_ns)
+		sim->still_events = 0;
+	sim->now_ns = time_ns;
+	handle(sim, slot);
+	return 1;
+}
+
 static void run_events(struct bh_sim *sim)
 {
 	const struct bh_sim_observer *observer = &sim->config.observer;
 
 	while (!sim->is_over && !sim->error) {
-		uint64_t time_ns;
+		uint64_t time_ns = UINT64_MAX;
 		size_t slot = bh_event_queue_first(sim->queue, &time_ns);
 
-		if (bh_sim_calls_due(sim, slot == BH_NO_SLOT ? UINT64_MAX : time_ns)) {
+		if (slot == BH_NO_SLOT)
+			time_ns = UINT64_MAX;
+		if (bh_sim_calls_due(sim, time_ns)) {
 			bh_sim_calls_ended(sim);
 			continue;
 		}
-		if (slot == BH_NO_SLOT)
+		if (!bh_sim_terminal_due(sim, time_ns) && !handle_next(sim, slot, time_ns))
 			break;
-		if (time_ns >= sim->config.scenario->stop_ns) {
-			sim->now_ns = sim->config.scenario->stop_ns;
-			break;
-		}
-		if (time_ns > sim->now_ns)
-			sim->still_events = 0;
-		sim->now_ns = time_ns;
-		handle(sim, slot);
 		bh_sim_calls_ended(sim);
 		check_standstill(sim);
 		if (observer->between && observer->between(observer->arg))
@@ -290,11 +303,13 @@ static void run_events(struct bh_sim *sim)
 
 static void stop(struct bh_sim *sim)
 {
+	const struct bh_scenario *scenario = sim->config.scenario;
 	struct bh_event event = {.kind = BH_EVENT_STOP, .node = BH_NO_NODE, .device = BH_NO_DEVICE};
 
 	bh_sim_event_begin(sim, &event);
 	sim->result.virtual_ns = sim->now_ns;
-	if (!sim->result.is_interrupted)
+	/* A person who explores may leave before anything was to be done. */
+	if (!sim->result.is_interrupted && !(sim->terminal && sim->now_ns < scenario->stop_ns))
 		bh_sim_processes_check(sim, event.event);
 	if (!sim->result.is_interrupted)
 		bh_sim_expect_check(sim, event.event);

@@ -10,6 +10,7 @@
 #include "common/event.h"
 #include "simulator/gate.h"
 #include "simulator/scenario.h"
+#include "simulator/terminal.h"
 
 struct bh_sim;
 struct bh_inputs;
@@ -36,6 +37,8 @@ struct bh_sim_config {
 	const struct bh_scenario *scenario;
 	/* The functions of a scenario that is a C program (simulator/build.h); NULL: a file. */
 	const struct bh_build *build;
+	/* A program with a terminal besides those of the scenario; NULL: none. */
+	const struct bh_terminal *terminal;
 	struct bh_inputs *inputs;
 	/* Path of the kernel image for a version ("6.1" -> ".../image"); the result is copied. */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);

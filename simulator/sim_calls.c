@@ -269,7 +269,7 @@ int bh_sim_calls_due(struct bh_sim *sim, uint64_t next_ns)
 		return 0;
 	const struct bh_build_call call = run->calls[run->done];
 
-	if (call.at_ns > next_ns || call.at_ns >= sim->config.scenario->stop_ns)
+	if (call.at_ns > next_ns || call.at_ns >= sim->stop_ns)
 		return 0;
 	/* Nothing else is to come: what only looks must not keep the clock going. */
 	if (next_ns == UINT64_MAX && !run->acting_left)

@@ -120,9 +120,10 @@ struct bh_sim {
 	size_t timeline_slot;
 	size_t actions_done; /* of the scenario's timeline */
 	struct bh_sim_process *processes;
-	size_t process_slots; /* of processes */
-	size_t program_count; /* set-up lines too; those added are counted */
-	struct bh_run *run;   /* of sim_calls.c; NULL: the scenario is no program */
+	size_t process_slots;		  /* of processes */
+	size_t program_count;		  /* set-up lines too; those added are counted */
+	struct bh_sim_terminal *terminal; /* of sim_terminal.c; NULL: there is none */
+	struct bh_run *run;		  /* of sim_calls.c; NULL: the scenario is no program */
 	struct bh_sim_expectation *expectations; /* as in the scenario */
 	int expects_frames;
 	struct bh_image **images;
@@ -137,7 +138,8 @@ struct bh_sim {
 	int has_programs;  /* there was one: the end of the last one ends the run */
 	int is_over;	   /* nothing more to wait for */
 	int is_all_ended;  /* that is why */
-	int is_stopped;	   /* a call ended the run */
+	int is_stopped;	   /* a call, or the person at the terminal, ended the run */
+	uint64_t stop_ns;  /* of the scenario; with a terminal: never */
 	struct bh_error *error; /* the run can't go on */
 };
 
@@ -183,6 +185,19 @@ int bh_sim_calls_frame(struct bh_sim *sim, const struct bh_event *event, const v
 /* From within a node: what a program wrote to stdout, and that one has ended. */
 void bh_sim_calls_output(struct bh_sim_node *node, int pid, const void *data, size_t length);
 void bh_sim_calls_process_ended(struct bh_sim *sim, struct bh_sim_process *process);
+
+/* --- sim_terminal.c: all do nothing if there is no terminal --- */
+
+struct bh_error *bh_sim_terminal_create(struct bh_sim *sim);
+void bh_sim_terminal_destroy(struct bh_sim *sim);
+/* Asks for input before the next event, which comes at next_ns (UINT64_MAX: there is none). Returns
+ * 0 if there is none: that event may happen. */
+int bh_sim_terminal_due(struct bh_sim *sim, uint64_t next_ns);
+/* Whether this is the terminal's program. */
+int bh_sim_terminal_is(const struct bh_sim *sim, const struct bh_sim_process *process);
+/* Of the host's table. */
+int bh_sim_terminal_next(void *host, struct bh_terminal_input *input_ret);
+void bh_sim_terminal_output(void *host, unsigned long id, const void *data, unsigned long length);
 
 /* --- sim_node.c --- */
 
@@ -258,6 +273,8 @@ void bh_sim_program_schedule(struct bh_sim_node *node);
 void bh_sim_program_start(struct bh_sim_node *node);
 int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret);
 void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno);
+/* What the terminal of a program shows is its output. */
+void bh_sim_process_output(struct bh_sim_node *node, int pid, const void *data, size_t length);
 /* The node died: its programs won't end any more. */
 void bh_sim_programs_lost(struct bh_sim_node *node);
 /* The run is over: what should have happened and hasn't? */

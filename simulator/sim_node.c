@@ -167,4 +167,6 @@ const struct bh_host_ops bh_sim_host_ops = {
 	.packet_drop = host_packet_drop,
 	.spawn_next = bh_sim_spawn_next,
 	.spawn_result = bh_sim_spawn_result,
+	.terminal_next = bh_sim_terminal_next,
+	.terminal_output = bh_sim_terminal_output,
 };

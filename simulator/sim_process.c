@@ -89,7 +89,7 @@ static struct bh_error *process_create(struct bh_sim_process *process, uint32_t 
 struct bh_error *bh_sim_processes_create(struct bh_sim *sim)
 {
 	const struct bh_scenario *scenario = sim->config.scenario;
-	size_t room = sim->config.build ? BH_SIM_PROGRAMS_ADDED_MAX : 0;
+	size_t room = sim->config.build ? BH_SIM_PROGRAMS_ADDED_MAX : sim->config.terminal ? 1 : 0;
 	size_t count = 0, index = 0;
 
 	for (size_t i = 0; i < scenario->node_count; i++)
@@ -294,6 +294,7 @@ int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret)
 		.stdin_data = process->scenario->stdin_text,
 		.stdin_size =
 			process->scenario->stdin_text ? strlen(process->scenario->stdin_text) : 0,
+		.has_terminal = (unsigned int)bh_sim_terminal_is(node->sim, process),
 	};
 	return 1;
 }
@@ -308,6 +309,8 @@ static void process_ended(struct bh_sim_node *node, struct bh_sim_process *proce
 	if (!process->scenario->is_setup) {
 		bh_sim_calls_process_ended(sim, process);
 		bh_sim_one_finished(sim);
+		if (bh_sim_terminal_is(sim, process))
+			sim->is_over = sim->is_stopped = 1;
 		return;
 	}
 	node->setup_done++;
@@ -358,6 +361,11 @@ static void callback_output(void *arg, int pid, int fd, const void *data, size_t
 	bh_sim_output(node->sim, node->id, path, data, length);
 	if (node->sim->run && fd == 1)
 		bh_sim_calls_output(node, pid, data, length);
+}
+
+void bh_sim_process_output(struct bh_sim_node *node, int pid, const void *data, size_t length)
+{
+	callback_output(node, pid, 1, data, length);
 }
 
 static void callback_exec(void *arg, int pid, const char *program, const char *argv,
@@ -461,6 +469,8 @@ static int check_end(struct bh_sim_node *node, struct bh_sim_process *process, u
 	int expected = scenario->has_expected_exit ? scenario->expected_exit : 0;
 	const char *what = scenario->is_setup ? "setup" : "exit";
 
+	if (bh_sim_terminal_is(node->sim, process))
+		return 1;
 	if (result->signal && result->signal == scenario->expected_signal)
 		return 1;
 	/* To stop it was what the signal was for, and it may end by it or exit as it likes. */
@@ -553,6 +563,8 @@ void bh_sim_programs_lost(struct bh_sim_node *node)
 		process->state = BH_SIM_PROCESS_LOST;
 		bh_sim_calls_process_ended(node->sim, process);
 		bh_sim_one_finished(node->sim);
+		if (bh_sim_terminal_is(node->sim, process))
+			node->sim->is_over = node->sim->is_stopped = 1;
 	}
 }
 

@@ -17,7 +17,8 @@
 
 const char *bh_trace_input_role_name(unsigned int role)
 {
-	static const char *const names[] = {NULL, "scenario", "kernel", "file", "program"};
+	static const char *const names[] = {NULL,      "scenario", "kernel", "file",
+					    "program", "terminal", "typed"};
 
 	return role < sizeof(names) / sizeof(names[0]) ? names[role] : NULL;
 }
@@ -122,11 +123,27 @@ static int listing_is_valid(struct span text)
 	return 1;
 }
 
+/* Environment, an empty word, arguments; each with a zero behind it. There is a first argument. */
+static int words_are_valid(struct span text)
+{
+	const char *at = text.bytes, *end = text.bytes + text.length;
+
+	if (!text.length || end[-1])
+		return 0;
+	while (at < end && *at)
+		at += strlen(at) + 1;
+	return at + 1 < end && at[1];
+}
+
 static const char *text_check(const struct bh_trace_input *input, struct span text)
 {
 	if (input->role == BH_TRACE_PROGRAM &&
 	    (!text.bytes || (text.length && text.bytes[text.length - 1])))
 		return "the arguments of the scenario's program are malformed";
+	if (input->role == BH_TRACE_TERMINAL && !words_are_valid(text))
+		return "the program at the terminal is malformed";
+	if (input->role == BH_TRACE_TYPED && !text.bytes)
+		return "what was typed is missing";
 	if (input->role != BH_TRACE_FILE || !text.bytes)
 		return NULL;
 	if (input->kind == KIND_DIRECTORY && !listing_is_valid(text))

@@ -25,6 +25,9 @@ enum bh_trace_input_role {
 	BH_TRACE_KERNEL = 2,   /* a kernel image: build-id and hash; name is the version */
 	BH_TRACE_FILE = 3,     /* a host file as in posix/inputs.h */
 	BH_TRACE_PROGRAM = 4,  /* the program that is the scenario; text: its arguments */
+	BH_TRACE_TERMINAL = 5, /* a program with a terminal; name: node, number: its start in ns,
+				* text: environment and arguments */
+	BH_TRACE_TYPED = 6,    /* what was typed there; number: of the event, name: the same */
 };
 
 struct bh_trace_input {

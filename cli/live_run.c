@@ -10,6 +10,14 @@ static void observe_output(void *arg, uint32_t node, const char *path, const voi
 	bh_output_append(live->output, node, path, data, length);
 }
 
+static void observe_files(void *arg, uint32_t node, struct bh_posix_node *posix)
+{
+	struct bh_live_run *live = arg;
+
+	if (!live->error)
+		live->error = bh_output_files(live->output, node, posix);
+}
+
 static int observe_between(void *arg)
 {
 	struct bh_live_run *live = arg;
@@ -21,8 +29,10 @@ static int observe_between(void *arg)
 
 struct bh_sim_observer bh_live_run_observer(struct bh_live_run *live)
 {
-	return (struct bh_sim_observer){
-		.arg = live, .output = observe_output, .between = observe_between};
+	return (struct bh_sim_observer){.arg = live,
+					.output = observe_output,
+					.files = observe_files,
+					.between = observe_between};
 }
 
 struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_scenario *scenario,

@@ -510,3 +510,38 @@ int bh_files_descriptor(struct bh_posix_node *node, const struct bh_input *file)
 		return -ENODEV;
 	return bh_inputs_descriptor(node->posix->inputs, file);
 }
+
+/* --- the layer --- */
+
+struct walk {
+	void (*found)(void *arg, const struct bh_layer_entry *entry);
+	void *arg;
+};
+
+static BH_OP void layer_found(void *arg, const struct bh_layer_entry *entry)
+{
+	const struct walk *walk = arg;
+
+	walk->found(walk->arg, entry);
+}
+
+void bh_posix_node_layer_walk(struct bh_posix_node *node,
+			      void (*found)(void *arg, const struct bh_layer_entry *entry),
+			      void *arg)
+{
+	const struct bh_user_image_ops *image = bh_posix_node_image(node);
+	struct walk walk = {found, arg};
+
+	if (image)
+		image->layer_walk(layer_found, &walk);
+}
+
+const void *bh_posix_node_layer_page(struct bh_posix_node *node, const struct bh_layer_entry *entry,
+				     uint64_t *offset)
+{
+	unsigned long at = *offset;
+	const void *page = bh_posix_node_image(node)->layer_page(entry->handle, &at);
+
+	*offset = at;
+	return page;
+}

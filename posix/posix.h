@@ -108,6 +108,21 @@ struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *
 struct bh_error *bh_posix_node_add_bind(struct bh_posix_node *node, const char *host_path,
 					const char *node_path, int is_read_only);
 
+struct bh_layer_entry; /* user_abi.h */
+
+/*
+ * Tells found() of everything that programs made, changed or deleted in the node's root, a
+ * directory before what is in it. Between two turns of the node, also when it is dead: nothing is
+ * changed. Does nothing if the node never came to have files.
+ */
+void bh_posix_node_layer_walk(struct bh_posix_node *node,
+			      void (*found)(void *arg, const struct bh_layer_entry *entry),
+			      void *arg);
+/* While found() runs: the first page of the file at or behind *offset that isn't a hole, and its
+ * offset; NULL: there is none. */
+const void *bh_posix_node_layer_page(struct bh_posix_node *node, const struct bh_layer_entry *entry,
+				     uint64_t *offset);
+
 /* The folder above path, or path itself, that every node has for itself ("/tmp", "/proc", ...), so
  * that the host's files below it can't be seen there; NULL if there is none. path is absolute and
  * has no dots. The result is static. */

@@ -401,6 +401,13 @@ static int look(struct bh_recorder *recorder)
 	return recorder->error != NULL;
 }
 
+static void observe_files(void *arg, uint32_t node, struct bh_posix_node *posix)
+{
+	const struct bh_sim_observer *next = &((struct bh_recorder *)arg)->next;
+
+	next->files(next->arg, node, posix);
+}
+
 static int observe_between(void *arg)
 {
 	struct bh_recorder *recorder = arg;
@@ -483,6 +490,7 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 			     .event = observe_event,
 			     .frame = next->frame ? observe_frame : NULL,
 			     .output = next->output ? observe_output : NULL,
+			     .files = next->files ? observe_files : NULL,
 			     .between = observe_between},
 	};
 	return bh_sim_create(&sim_config, &recorder->sim);

@@ -11,28 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "simulator/name_table.h"
+#include "simulator/output_internal.h"
 
 /* A flush that isn't the last one waits for so many bytes. */
 #define FLUSH_BYTES (256u << 10)
 #define DEPTH_MAX   32
-
-struct output_file {
-	char *path; /* relative to the output folder: "files-r1/var/log/kern.log" */
-	char *bytes;
-	size_t length, capacity;
-	int is_begun; /* something of this run is in the file */
-};
-
-struct bh_output {
-	int folder_fd;
-	const struct bh_scenario *scenario;
-	struct output_file *files;
-	size_t file_count;
-	struct bh_name_table by_path;
-	size_t waiting_bytes;
-	struct bh_error *error;
-};
 
 /* --- removing an earlier run's logs --- */
 
@@ -69,6 +52,7 @@ static void remove_logs(const struct bh_output *output)
 
 		if (fd < 0)
 			continue;
+		bh_output_files_remove(output, i);
 		remove_folder(fd, "log", 0);
 		close(fd);
 	}
@@ -112,8 +96,7 @@ void bh_output_destroy(struct bh_output *output)
 
 /* --- appending --- */
 
-/* Only names below the node's folder: no empty part, no "." or "..". */
-static int is_safe_path(const char *path)
+int bh_output_path_is_safe(const char *path)
 {
 	while (*path) {
 		size_t length = strcspn(path, "/");
@@ -182,7 +165,7 @@ void bh_output_append(void *arg, uint32_t node, const char *path, const void *da
 		return;
 	size = snprintf(full, sizeof(full), "files-%s/%s", output->scenario->nodes[node].name,
 			path);
-	if (size < 0 || (size_t)size >= sizeof(full) || !is_safe_path(path)) {
+	if (size < 0 || (size_t)size >= sizeof(full) || !bh_output_path_is_safe(path)) {
 		output->error =
 			bh_error_new(BH_ERR_INTERNAL,
 				     "output was meant for \"%s\", which is no file of node "
@@ -200,9 +183,7 @@ void bh_output_append(void *arg, uint32_t node, const char *path, const void *da
 
 /* --- writing --- */
 
-/* Opens the folder of path step by step, so that no link on the way leads out of the output
- * folder. Returns a descriptor or -1 with errno. name_ret: the last part of path. */
-static int open_parent(int folder_fd, char *path, const char **name_ret)
+int bh_output_parent_open(int folder_fd, char *path, const char **name_ret)
 {
 	int fd = dup(folder_fd);
 	char *slash;
@@ -223,7 +204,7 @@ static int open_parent(int folder_fd, char *path, const char **name_ret)
 	return fd;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
+int bh_output_write_all(int fd, const char *bytes, size_t length)
 {
 	while (length > 0) {
 		ssize_t written = write(fd, bytes, length);
@@ -246,7 +227,7 @@ static int write_file(int folder_fd, struct output_file *file)
 		O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (file->is_begun ? O_APPEND : O_TRUNC);
 
 	strcpy(path, file->path);
-	int parent = open_parent(folder_fd, path, &name);
+	int parent = bh_output_parent_open(folder_fd, path, &name);
 
 	if (parent < 0)
 		return -1;
@@ -255,7 +236,7 @@ static int write_file(int folder_fd, struct output_file *file)
 	close(parent);
 	if (fd < 0)
 		return -1;
-	int result = write_all(fd, file->bytes, file->length);
+	int result = bh_output_write_all(fd, file->bytes, file->length);
 
 	if (close(fd) < 0)
 		result = -1;

@@ -324,13 +324,16 @@ struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **res
 
 	boot_nodes(sim);
 	run_events(sim);
+	if (!sim->error)
+		stop(sim);
+	for (size_t i = 0; i < sim->node_count; i++)
+		bh_sim_node_files_show(&sim->nodes[i]);
 	if (sim->error) {
 		struct bh_error *error = sim->error;
 
 		sim->error = NULL;
 		return error;
 	}
-	stop(sim);
 	if (sim->config.describes_failures)
 		bh_sim_failures_describe(sim);
 	if (observer->between)

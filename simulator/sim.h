@@ -14,6 +14,7 @@
 
 struct bh_sim;
 struct bh_inputs;
+struct bh_posix_node;
 struct bh_build;
 
 /* Hears of everything that happens; callbacks may be NULL. They may run on a kernel task's stack
@@ -28,6 +29,10 @@ struct bh_sim_observer {
 	void (*frame)(void *arg, const struct bh_event *event, void *data, size_t length);
 	/* Bytes for files-<node>/<path>, appended ("var/log/kern.log", "var/log/3/stdout"). */
 	void (*output)(void *arg, uint32_t node, const char *path, const void *data, size_t length);
+	/* The run is over, or the node's memory is about to be given back: what programs changed in
+	 * its files can be had from posix, see bh_posix_node_layer_walk(). On the simulator's own
+	 * stack. */
+	void (*files)(void *arg, uint32_t node, struct bh_posix_node *posix);
 	/* Called on the simulator's own stack between two events: the place to flush. Returning
 	 * non-zero ends the run (interrupted). */
 	int (*between)(void *arg);

@@ -201,6 +201,9 @@ void bh_sim_terminal_output(void *host, unsigned long id, const void *data, unsi
 
 /* --- sim_node.c --- */
 
+/* Tells the observer of the node's files; before its memory is given back, and at the end. */
+void bh_sim_node_files_show(struct bh_sim_node *node);
+
 extern const struct bh_host_ops bh_sim_host_ops;
 
 /* Let the kernel run until it idles, and see to what it left behind. */

@@ -101,6 +101,14 @@ void bh_sim_node_timer(struct bh_sim_node *node)
 	bh_sim_node_resume(node, BH_IRQ_TIMER);
 }
 
+void bh_sim_node_files_show(struct bh_sim_node *node)
+{
+	const struct bh_sim_observer *observer = &node->sim->config.observer;
+
+	if (observer->files && node->posix)
+		observer->files(observer->arg, node->id, node->posix);
+}
+
 /* --- time and entropy --- */
 
 /* See host_abi.h: the FP registers are a program's. */

@@ -15,8 +15,16 @@
 #include "simulator/sim_internal.h"
 
 static const char *const default_environment[] = {
-	"PATH=" BH_PROGRAM_PATH, "HOME=/tmp", "USER=root", "LOGNAME=root",
-	"SHELL=/bin/sh",	 "LANG=C",    "TERM=dumb",
+	"PATH=" BH_PROGRAM_PATH,
+	"HOME=/tmp",
+	"USER=root",
+	"LOGNAME=root",
+	"SHELL=/bin/sh",
+	"LANG=C",
+	"TERM=dumb",
+	/* Files have no times, so Python takes no compiled file for valid, and would leave its own
+	 * beside each module. */
+	"PYTHONDONTWRITEBYTECODE=1",
 };
 #define DEFAULT_ENVIRONMENT_COUNT (sizeof(default_environment) / sizeof(default_environment[0]))
 

@@ -531,12 +531,14 @@ void bh_layer_walk(void (*found)(void *arg, const struct bh_layer_entry *entry),
 	}
 }
 
-const void *bh_layer_page(const void *handle, unsigned long offset)
+const void *bh_layer_page(const void *handle, unsigned long *offset)
 {
 	const struct inode *inode = handle;
-	struct folio *folio = xa_load(&inode->i_mapping->i_pages, offset >> PAGE_SHIFT);
+	unsigned long index = *offset >> PAGE_SHIFT;
+	struct page *page = xa_find(&inode->i_mapping->i_pages, &index, ULONG_MAX, XA_PRESENT);
 
-	if (!folio || xa_is_value(folio))
+	if (!page || xa_is_value(page))
 		return NULL;
-	return folio_address(folio) + (offset - folio_pos(folio));
+	*offset = index << PAGE_SHIFT;
+	return page_address(page);
 }

@@ -46,7 +46,7 @@ int bh_layer_register(void);
 int bh_layer_remember(const char *upper);
 /* For the host, see user_abi.h. */
 void bh_layer_walk(void (*found)(void *arg, const struct bh_layer_entry *entry), void *arg);
-const void *bh_layer_page(const void *handle, unsigned long offset);
+const void *bh_layer_page(const void *handle, unsigned long *offset);
 
 /* binfmt.c */
 int bh_binfmt_register(void);

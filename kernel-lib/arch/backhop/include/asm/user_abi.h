@@ -195,8 +195,9 @@ struct bh_user_image_ops {
 	/* These two also when the node is dead; they run on the host's stack and change nothing. */
 	/* Tells of all that the writable layer holds, a directory before what is in it. */
 	void (*layer_walk)(void (*found)(void *arg, const struct bh_layer_entry *entry), void *arg);
-	/* The bytes of a file from offset to the end of its page; NULL: they are zeros. */
-	const void *(*layer_page)(const void *handle, unsigned long offset);
+	/* The first page of a file at or behind *offset that isn't a hole, and its offset; NULL:
+	 * there is none. */
+	const void *(*layer_page)(const void *handle, unsigned long *offset);
 };
 
 #endif

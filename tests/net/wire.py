@@ -109,5 +109,5 @@ class Run:
 
 def is_near(count: float, total: int, share: float, sigmas: float = 4) -> bool:
     """Whether count of total is what a share gives, within some standard deviations."""
-    deviation = (total * share * (1 - share)) ** 0.5
+    deviation: float = (total * share * (1 - share)) ** 0.5
     return abs(count - total * share) <= sigmas * deviation

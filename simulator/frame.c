@@ -51,7 +51,7 @@ void bh_frame_pool_destroy(struct bh_frame_pool *pool)
 	memset(pool, 0, sizeof(*pool));
 }
 
-struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, size_t length)
+struct bh_frame *bh_frame_reserve(struct bh_frame_pool *pool, size_t length)
 {
 	unsigned int size_class = 0;
 
@@ -67,7 +67,15 @@ struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, s
 	memset(frame, 0, sizeof(*frame));
 	frame->size_class = (uint8_t)size_class;
 	frame->length = (uint32_t)length;
-	memcpy(frame->data, data, length);
+	return frame;
+}
+
+struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, size_t length)
+{
+	struct bh_frame *frame = bh_frame_reserve(pool, length);
+
+	if (frame)
+		memcpy(frame->data, data, length);
 	return frame;
 }
 

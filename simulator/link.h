@@ -45,6 +45,8 @@ struct bh_frame_pool {
 };
 
 void bh_frame_pool_destroy(struct bh_frame_pool *pool);
+/* A frame whose data is left for the caller to fill; NULL when out of memory. */
+struct bh_frame *bh_frame_reserve(struct bh_frame_pool *pool, size_t length);
 /* A frame with a copy of data; NULL when out of memory. length <= BH_FRAME_LENGTH_MAX. */
 struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, size_t length);
 /* The same frame once more, in no list; NULL when out of memory. */

@@ -85,6 +85,7 @@ struct bh_sim_node {
 	unsigned int device_count;
 	struct bh_frame_list received;	   /* for frame_receive() */
 	struct bh_frame *received_current; /* the one it gave last */
+	struct bh_frame *prepared;	   /* the kernel is writing it */
 
 	size_t timer_slot;
 	uint64_t timer_ns, timer_sequence, timer_cause;
@@ -223,7 +224,8 @@ void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices);
 /* The slot of the event queue. */
 void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire);
 /* Of the host's table. */
-void bh_sim_frame_transmit(void *host, unsigned int device, const void *data, unsigned int len,
+void *bh_sim_frame_prepare(void *host, unsigned int length);
+void bh_sim_frame_transmit(void *host, unsigned int device, unsigned int length,
 			   unsigned long lineage);
 int bh_sim_frame_receive(void *host, struct bh_rx_frame *frame_ret);
 /* Of the timeline. */

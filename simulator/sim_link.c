@@ -337,11 +337,30 @@ static void settle(struct bh_sim *sim, struct bh_sim_wire *wire)
 		wake_device(sim, wire);
 }
 
-void bh_sim_frame_transmit(void *host, unsigned int device, const void *data, unsigned int len,
+void *bh_sim_frame_prepare(void *host, unsigned int length)
+{
+	struct bh_sim_node *node = host;
+	struct bh_sim *sim = node->sim;
+
+	if (length > BH_FRAME_LENGTH_MAX)
+		return NULL;
+	/* One that was never sent: the kernel died over it. */
+	if (node->prepared)
+		bh_frame_release(&sim->frames, node->prepared);
+	node->prepared = bh_frame_reserve(&sim->frames, length);
+	if (!node->prepared) {
+		bh_sim_abort(sim, bh_error_new(BH_ERR_NOMEM, "out of memory for frames"));
+		return NULL;
+	}
+	return node->prepared->data;
+}
+
+void bh_sim_frame_transmit(void *host, unsigned int device, unsigned int length,
 			   unsigned long lineage)
 {
 	struct bh_sim_node *node = host;
 	struct bh_sim *sim = node->sim;
+	struct bh_frame *frame = node->prepared;
 	struct bh_event event = {
 		.event = bh_sim_next_event(sim),
 		.vtime_ns = sim->now_ns,
@@ -349,33 +368,20 @@ void bh_sim_frame_transmit(void *host, unsigned int device, const void *data, un
 		.cause = sim->handling,
 		.node = node->id,
 		.device = device,
-		.length = len,
+		.length = length,
 	};
-	struct bh_frame *frame = NULL;
 
-	assert(device < node->device_count);
+	assert(device < node->device_count && frame && frame->length == length);
+	node->prepared = NULL;
 	event.hop = bh_lineage_hop(lineage);
 	event.packet = event.hop ? bh_lineage_packet(lineage) : event.event;
 	sim->result.frames++;
-	if (len <= BH_FRAME_LENGTH_MAX) {
-		frame = bh_frame_create(&sim->frames, data, len);
-		if (!frame) {
-			bh_sim_abort(sim, bh_error_new(BH_ERR_NOMEM, "out of memory for frames"));
-			return;
-		}
-		data = frame->data;
-		if (sim->config.observer.frame)
-			sim->config.observer.frame(sim->config.observer.arg, &event, frame->data,
-						   len);
-	}
-	event.hash = bh_event_hash(data, len);
+	if (sim->config.observer.frame)
+		sim->config.observer.frame(sim->config.observer.arg, &event, frame->data, length);
+	event.hash = bh_event_hash(frame->data, length);
 	bh_sim_event_begin(sim, &event);
-	bh_sim_expect_frame(sim, &event, data);
-	if (!frame) {
-		lose(sim, &event, BH_LOSS_TOO_LONG);
-		return;
-	}
-	if (bh_sim_calls_frame(sim, &event, frame->data, len)) {
+	bh_sim_expect_frame(sim, &event, frame->data);
+	if (bh_sim_calls_frame(sim, &event, frame->data, length)) {
 		bh_frame_release(&sim->frames, frame);
 		lose(sim, &event, BH_LOSS_SCENARIO);
 		return;

@@ -90,8 +90,14 @@ static void host_entropy(void *arg, void *bytes_ret, unsigned long length)
 	}
 }
 
-static void host_transmit(void *arg, unsigned int device, const void *data, unsigned int length,
-			  unsigned long packet)
+static unsigned char prepared[FRAME_BYTES];
+
+static void *host_prepare(void *arg, unsigned int length)
+{
+	return length <= FRAME_BYTES ? prepared : NULL;
+}
+
+static void host_transmit(void *arg, unsigned int device, unsigned int length, unsigned long packet)
 {
 	struct host *host = arg, *peer = device < 2 ? host->peer[device] : NULL;
 	struct frame *frame;
@@ -103,7 +109,7 @@ static void host_transmit(void *arg, unsigned int device, const void *data, unsi
 	frame->length = length;
 	frame->device = host->peer_device[device];
 	frame->packet = packet ? packet : next_packet++;
-	memcpy(frame->bytes, data, length);
+	memcpy(frame->bytes, prepared, length);
 }
 
 static int host_receive(void *arg, struct bh_rx_frame *frame_ret)
@@ -140,6 +146,7 @@ static const struct bh_host_ops host_ops = {
 	.timer_set = host_timer,
 	.console = host_console,
 	.entropy = host_entropy,
+	.frame_prepare = host_prepare,
 	.frame_transmit = host_transmit,
 	.frame_receive = host_receive,
 	.packet_drop = host_drop,

@@ -83,8 +83,12 @@ static void host_entropy(void *arg, void *bytes_ret, unsigned long length)
 	}
 }
 
-static void host_transmit(void *arg, unsigned int device, const void *data, unsigned int length,
-			  unsigned long packet)
+static void *host_prepare(void *arg, unsigned int length)
+{
+	return NULL;
+}
+
+static void host_transmit(void *arg, unsigned int device, unsigned int length, unsigned long packet)
 {
 }
 
@@ -112,6 +116,7 @@ static const struct bh_host_ops host_ops = {
 	.timer_set = host_timer,
 	.console = host_console,
 	.entropy = host_entropy,
+	.frame_prepare = host_prepare,
 	.frame_transmit = host_transmit,
 	.frame_receive = host_receive,
 	.spawn_next = host_spawn_next,

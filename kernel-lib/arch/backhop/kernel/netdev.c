@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The network devices of a node, one for each link end that the host configured. Received frames
- * are taken from the host in NAPI polls; sent frames are whole and finished: no offloads are
- * advertised, so generic code segments, linearises and computes checksums before it calls the
- * driver, and what is on the wire is what a capture on a real link would show. (TCP still makes
- * large buffers, which generic code cuts as late as it can.)
+ * are taken from the host in NAPI polls, their checksums are verified by the kernel. Sent frames
+ * are whole and finished when the host gets them, so what is on the wire is what a capture on a
+ * real link would show: the driver takes buffers in pieces and computes checksums while it copies,
+ * as veth and real cards let the kernel expect, and generic code has cut large buffers before.
  *
  * Every frame carries a number, its lineage: stamped on the socket buffer when it is received, read
  * off the buffer when it is sent. Generic code hands the field on through clones, copies, tunnels
@@ -17,6 +17,8 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <asm/setup.h>
+
+#define PORT_FEATURES (NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM)
 
 struct bh_port {
 	struct net_device *dev;
@@ -73,21 +75,41 @@ static int port_poll(struct napi_struct *context, int budget)
 	return done;
 }
 
+/*
+ * Copies the buffer to where the host wants the frame, and computes the checksum that generic code
+ * left open (as skb_checksum_help() of net/core/dev.c does, but in the one pass that copies).
+ */
+static void port_write_frame(const struct sk_buff *skb, unsigned char *frame)
+{
+	__sum16 *field;
+
+	if (skb->ip_summed != CHECKSUM_PARTIAL) {
+		skb_copy_bits(skb, 0, frame, skb->len);
+		return;
+	}
+	skb_copy_and_csum_dev(skb, frame);
+	field = (__sum16 *)(frame + skb_checksum_start_offset(skb) + skb->csum_offset);
+	/* To UDP, 0 means that there is none. */
+	if (!*field)
+		*field = CSUM_MANGLED_0;
+}
+
 static netdev_tx_t port_transmit(struct sk_buff *skb, struct net_device *dev)
 {
 	const struct bh_port *port = netdev_priv(dev);
 	const struct bh_netdev *config = &bh_boot->devices[port->index];
+	const struct bh_host_ops *ops = bh_boot->host_ops;
+	unsigned char *frame = ops->frame_prepare(bh_boot->host, skb->len);
 
-	/* No scatter-gather is advertised, so generic code has already linearised the buffer. */
-	if (skb_linearize(skb)) {
+	if (!frame) {
 		dev->stats.tx_dropped++;
 		goto out;
 	}
 	if (!config->carrier)
 		dev->stats.tx_carrier_errors++;
 	skb_tx_timestamp(skb);
-	bh_boot->host_ops->frame_transmit(bh_boot->host, port->index, skb->data, skb->len,
-					  skb_get_kcov_handle(skb));
+	port_write_frame(skb, frame);
+	ops->frame_transmit(bh_boot->host, port->index, skb->len, skb_get_kcov_handle(skb));
 	dev_sw_netstats_tx_add(dev, 1, skb->len);
 	if (config->transmit_full)
 		netif_stop_queue(dev);
@@ -217,6 +239,11 @@ static int __init port_create(unsigned int index)
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = ETH_MAX_MTU - ETH_HLEN;
 	dev->mtu = config->mtu ? config->mtu : ETH_DATA_LEN;
+	/* For what is sent through a VLAN or a tunnel over the device, too. */
+	dev->hw_features = PORT_FEATURES;
+	dev->features |= PORT_FEATURES;
+	dev->vlan_features = PORT_FEATURES;
+	dev->hw_enc_features = PORT_FEATURES;
 	/* Until it is opened; so its operational state is up or down, never unknown. */
 	netif_carrier_off(dev);
 	ret = register_netdev(dev);

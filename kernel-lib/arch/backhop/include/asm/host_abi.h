@@ -17,7 +17,7 @@
 #ifndef BH_HOST_ABI_H
 #define BH_HOST_ABI_H
 
-#define BH_HOST_ABI_VERSION 3u
+#define BH_HOST_ABI_VERSION 4u
 
 #define BH_KERNEL_STACK_SIZE 32768ul
 #define BH_NO_DEADLINE	     (~0ul)
@@ -107,9 +107,12 @@ struct bh_host_ops {
 	void (*entropy)(void *host, void *bytes_ret, unsigned long len);
 
 	/* --- network --- */
-	/* Puts a whole Ethernet frame on device's link; data is copied before return. packet is the
-	 * lineage read off the socket buffer, 0 if unknown. */
-	void (*frame_transmit)(void *host, unsigned int device, const void *data, unsigned int len,
+	/* Where the node writes the next Ethernet frame that it sends, of len bytes; valid until
+	 * frame_transmit(). NULL: no frame is so long. */
+	void *(*frame_prepare)(void *host, unsigned int len);
+	/* Puts the frame that was written there on device's link. packet is the lineage read off
+	 * the socket buffer, 0 if unknown. */
+	void (*frame_transmit)(void *host, unsigned int device, unsigned int len,
 			       unsigned long packet);
 	/* Takes the next received frame; returns 0 when there is none. */
 	int (*frame_receive)(void *host, struct bh_rx_frame *frame_ret);

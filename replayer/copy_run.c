@@ -311,6 +311,13 @@ static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
 			BH_TRY(bh_tracee_resume(copy->tracee, 0, SIGTRAP));
 			continue;
 		case BH_WAIT_SIGNAL:
+			/* gdb plants on the stack for the return of a function that it calls; from
+			 * where nothing may be executed, the int3 isn't even fetched. */
+			if (wait.signal == SIGSEGV &&
+			    bh_copy_find_planted(copy, bh_copy_pc(copy))) {
+				end->kind = BH_END_PLANTED;
+				return NULL;
+			}
 			BH_TRY(bh_tracee_resume(copy->tracee, 0, wait.signal));
 			continue;
 		case BH_WAIT_HELD:

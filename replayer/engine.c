@@ -66,10 +66,14 @@ static long describe_nodes(long arg)
 
 /* --- reading the tracee --- */
 
+struct bh_copy *bh_engine_copy(struct bh_replay *replay)
+{
+	return replay->branch ? replay->branch : bh_timeline_copy(replay->timeline);
+}
+
 size_t bh_engine_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length)
 {
-	return bh_tracee_read(bh_timeline_copy(replay->timeline)->tracee, address, bytes_ret,
-			      length);
+	return bh_tracee_read(bh_engine_copy(replay)->tracee, address, bytes_ret, length);
 }
 
 uint64_t bh_engine_u64(struct bh_replay *replay, uint64_t address)
@@ -225,6 +229,7 @@ void bh_replay_destroy(struct bh_replay *replay)
 {
 	if (!replay)
 		return;
+	bh_copy_destroy(replay->branch);
 	bh_timeline_destroy(replay->timeline);
 	bh_engine_close_kernels(replay);
 	bh_rerun_destroy(replay->rerun);
@@ -286,13 +291,13 @@ const struct bh_trace *bh_replay_trace(const struct bh_replay *replay)
 
 size_t bh_replay_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length)
 {
-	return bh_copy_read(bh_timeline_copy(replay->timeline), address, bytes_ret, length);
+	return bh_copy_read(bh_engine_copy(replay), address, bytes_ret, length);
 }
 
 struct bh_error *bh_replay_fp_registers(struct bh_replay *replay,
 					struct user_fpregs_struct *registers_ret)
 {
-	return bh_tracee_fp_registers(bh_timeline_copy(replay->timeline)->tracee, registers_ret);
+	return bh_tracee_fp_registers(bh_engine_copy(replay)->tracee, registers_ret);
 }
 
 /* --- divergence --- */

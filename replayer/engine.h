@@ -41,6 +41,7 @@ enum bh_stop_reason {
 	BH_STOP_SIGNAL,	    /* the replayed process got a fatal signal: stop.signal */
 	BH_STOP_INTERRUPT,  /* the caller's poll function asked to stop */
 	BH_STOP_DIVERGED,   /* the replay differs from the trace: bh_replay_divergence() */
+	BH_STOP_BRANCH_END, /* the process of the branch ended: back in the replay */
 };
 
 struct bh_stop {
@@ -120,6 +121,29 @@ struct bh_error *bh_replay_registers(struct bh_replay *replay, uint64_t thread,
 /* xmm0-15, mxcsr and x87 of the thread that has the CPU. */
 struct bh_error *bh_replay_fp_registers(struct bh_replay *replay,
 					struct user_fpregs_struct *registers_ret);
+
+/* --- a throw-away branch --- */
+
+/*
+ * What the user changes or calls happens in a copy of the replayed process, a branch, which begins
+ * with the first write. While there is one, everything that is read is read there; the position
+ * stays that of the replay. Every move of the replay itself leaves it.
+ */
+int bh_replay_is_branched(const struct bh_replay *replay);
+/* The branch goes on somewhere else than where it began: a function is being called. */
+int bh_replay_branch_is_away(struct bh_replay *replay);
+struct bh_error *bh_replay_write(struct bh_replay *replay, uint64_t address, const void *bytes,
+				 size_t length);
+/* Of the thread that has the CPU. */
+struct bh_error *bh_replay_set_registers(struct bh_replay *replay,
+					 const struct user_regs_struct *registers);
+struct bh_error *bh_replay_set_fp_registers(struct bh_replay *replay,
+					    const struct user_fpregs_struct *registers);
+/* Lets the branch run, by one instruction or to a breakpoint; watchpoints are not looked after. */
+struct bh_error *bh_replay_branch_run(struct bh_replay *replay, int is_step,
+				      struct bh_stop *stop_ret);
+/* Throws the branch away, if there is one. */
+void bh_replay_branch_leave(struct bh_replay *replay);
 
 /* Arrays valid until the next move or call of the same function. */
 struct bh_error *bh_replay_threads(struct bh_replay *replay,

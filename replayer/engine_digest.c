@@ -101,7 +101,7 @@ static void mix_mapping(struct digest *digest, const char *line)
 
 static struct bh_error *mix_registers(struct digest *digest)
 {
-	struct bh_copy *copy = bh_timeline_copy(digest->replay->timeline);
+	struct bh_copy *copy = bh_engine_copy(digest->replay);
 	struct user_regs_struct registers = *bh_copy_registers(copy);
 	struct user_fpregs_struct fp;
 
@@ -116,7 +116,7 @@ static struct bh_error *mix_registers(struct digest *digest)
 
 static struct bh_error *mix_memory(struct digest *digest)
 {
-	int pid = (int)bh_tracee_pid(bh_timeline_copy(digest->replay->timeline)->tracee);
+	int pid = (int)bh_tracee_pid(bh_engine_copy(digest->replay)->tracee);
 	char path[64], line[4400];
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
@@ -141,7 +141,7 @@ struct bh_error *bh_replay_state_digest(struct bh_replay *replay, uint64_t *dige
 {
 	struct digest digest = {.replay = replay, .pagemap = -1};
 
-	BH_TRY(bh_copy_plant(bh_timeline_copy(replay->timeline), NULL, 0, NULL));
+	BH_TRY(bh_copy_plant(bh_engine_copy(replay), NULL, 0, NULL));
 	BH_TRY(mix_registers(&digest));
 	BH_TRY(mix_memory(&digest));
 	*digest_ret = digest.hash;

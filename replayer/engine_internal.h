@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The inside of the engine, shared by engine.c (life, positions), engine_move.c (steps, searches,
- * breakpoints), engine_threads.c, engine_images.c and engine_digest.c. Private to them.
+ * breakpoints), engine_branch.c, engine_threads.c, engine_images.c and engine_digest.c. Private to
+ * them.
  */
 #ifndef BH_REPLAYER_ENGINE_INTERNAL_H
 #define BH_REPLAYER_ENGINE_INTERNAL_H
@@ -64,6 +65,7 @@ struct bh_replay {
 	const struct bh_trace *trace;
 	struct bh_rerun *rerun;
 	struct bh_timeline *timeline;
+	struct bh_copy *branch; /* a fork of the timeline's copy that the user changes; or NULL */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
 	void *find_kernel_arg;
 	struct bh_replay_kernel *kernels;
@@ -93,6 +95,8 @@ struct bh_replay {
 
 /* --- reading the tracee --- */
 
+/* What the user sees: the branch, else the timeline's current copy. */
+struct bh_copy *bh_engine_copy(struct bh_replay *replay);
 size_t bh_engine_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length);
 uint64_t bh_engine_u64(struct bh_replay *replay, uint64_t address);
 uint32_t bh_engine_u32(struct bh_replay *replay, uint64_t address);
@@ -101,6 +105,13 @@ const struct bh_gate *bh_engine_gate(struct bh_replay *replay);
 void bh_engine_moved(struct bh_replay *replay);
 /* NULL for BH_NO_NODE and numbers that are no node. */
 struct bh_replay_node *bh_engine_node(struct bh_replay *replay, uint64_t node);
+
+/* --- engine_move.c --- */
+
+/* Whether the caller's poll function is asked in what follows. */
+void bh_engine_allow_poll(struct bh_replay *replay, int is_allowed);
+/* The breakpoint at address, or NULL. */
+const struct bh_breakpoint *bh_engine_breakpoint(const struct bh_replay *replay, uint64_t address);
 
 /* --- engine_images.c --- */
 

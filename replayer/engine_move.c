@@ -57,7 +57,7 @@ static int poll_user(void *arg)
 	return replay->poll(replay->poll_arg);
 }
 
-static void allow_poll(struct bh_replay *replay, int is_allowed)
+void bh_engine_allow_poll(struct bh_replay *replay, int is_allowed)
 {
 	bh_timeline_set_poll(replay->timeline, is_allowed && replay->poll ? poll_user : NULL,
 			     replay);
@@ -69,7 +69,8 @@ struct bh_error *bh_replay_seek(struct bh_replay *replay, struct bh_position pos
 	enum bh_arrival arrival;
 
 	memset(stop_ret, 0, sizeof(*stop_ret));
-	allow_poll(replay, 1);
+	bh_replay_branch_leave(replay);
+	bh_engine_allow_poll(replay, 1);
 	BH_TRY(bh_timeline_seek(replay->timeline, position, &arrival));
 	finish_arrival(replay, arrival, BH_STOP_GOTO, BH_STOP_GOTO, stop_ret);
 	return NULL;
@@ -89,6 +90,13 @@ static size_t breakpoint_place(const struct bh_replay *replay, uint64_t address)
 static int is_breakpoint(const struct bh_replay *replay, size_t at, uint64_t address)
 {
 	return at < replay->breakpoint_count && replay->breakpoints[at].address == address;
+}
+
+const struct bh_breakpoint *bh_engine_breakpoint(const struct bh_replay *replay, uint64_t address)
+{
+	size_t at = breakpoint_place(replay, address);
+
+	return is_breakpoint(replay, at, address) ? &replay->breakpoints[at] : NULL;
 }
 
 struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t address,
@@ -355,7 +363,7 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 		if (quest->plan.owner[i] == OWNER_REMAP)
 			search.remap_hits |= 1u << i;
 	}
-	allow_poll(replay, 1);
+	bh_engine_allow_poll(replay, 1);
 	struct bh_error *error =
 		bh_timeline_search(replay->timeline, &search, quest->direction, find_ret);
 	free(addresses);
@@ -408,6 +416,7 @@ struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction 
 	struct bh_find find;
 
 	memset(stop_ret, 0, sizeof(*stop_ret));
+	bh_replay_branch_leave(replay);
 	BH_TRY(run_quest(&quest, &find));
 	finish_find(&quest, &find, stop_ret);
 	return NULL;
@@ -420,7 +429,7 @@ static struct bh_error *step_once(struct bh_replay *replay, enum bh_direction di
 {
 	enum bh_arrival arrival;
 
-	allow_poll(replay, 0);
+	bh_engine_allow_poll(replay, 0);
 	BH_TRY(bh_timeline_step(replay->timeline, direction, &arrival));
 	finish_arrival(replay, arrival, BH_STOP_STEP,
 		       direction == BH_FORWARD ? BH_STOP_END : BH_STOP_BEGIN, stop_ret);
@@ -476,6 +485,8 @@ static struct bh_error *step_to_thread(struct bh_replay *replay, uint64_t thread
 struct bh_error *bh_replay_step(struct bh_replay *replay, uint64_t thread,
 				enum bh_direction direction, struct bh_stop *stop_ret)
 {
+	bh_replay_branch_leave(replay);
+
 	uint64_t running = bh_engine_running_thread(replay);
 
 	memset(stop_ret, 0, sizeof(*stop_ret));

@@ -199,7 +199,7 @@ static uint64_t thread_of_stack(struct bh_replay *replay, uint64_t number,
 
 uint64_t bh_engine_running_thread(struct bh_replay *replay)
 {
-	uint64_t sp = bh_copy_registers(bh_timeline_copy(replay->timeline))->rsp;
+	uint64_t sp = bh_copy_registers(bh_engine_copy(replay))->rsp;
 	uint64_t number = bh_engine_gate(replay)->node;
 	struct bh_replay_node *node = bh_engine_node(replay, number);
 
@@ -229,7 +229,7 @@ uint64_t bh_engine_running_thread(struct bh_replay *replay)
 static struct bh_error *saved_registers(struct bh_replay *replay, uint64_t sp,
 					struct user_regs_struct *registers_ret)
 {
-	const struct user_regs_struct *live = bh_copy_registers(bh_timeline_copy(replay->timeline));
+	const struct user_regs_struct *live = bh_copy_registers(bh_engine_copy(replay));
 	uint64_t words[SAVED_WORDS];
 
 	if (bh_engine_read(replay, sp, words, sizeof(words)) != sizeof(words))
@@ -301,7 +301,7 @@ struct bh_error *bh_replay_registers(struct bh_replay *replay, uint64_t thread,
 	uint64_t sp = 0;
 
 	if (!thread || thread == bh_engine_running_thread(replay)) {
-		*registers_ret = *bh_copy_registers(bh_timeline_copy(replay->timeline));
+		*registers_ret = *bh_copy_registers(bh_engine_copy(replay));
 		return NULL;
 	}
 	BH_TRY(bh_engine_saved_stack(replay, thread, &sp));

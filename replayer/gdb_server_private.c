@@ -78,6 +78,21 @@ static void query_run(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	reply_json(server, json);
 }
 
+/* Is there a throw-away branch of which the user hasn't been told? The asker tells. */
+static void query_branch(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	int is_branched = bh_replay_is_branched(server->replay);
+	struct bh_json *json = bh_json_create();
+
+	bh_json_object_begin(json);
+	bh_json_add_bool(json, "is_branched", is_branched);
+	bh_json_add_string(json, "note",
+			   is_branched && !server->has_told_branch ? bh_gdb_branch_note : NULL);
+	bh_json_object_end(json);
+	server->has_told_branch |= is_branched;
+	reply_json(server, json);
+}
+
 static void query_position(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
 	struct bh_position position = bh_replay_position(server->replay);
@@ -257,6 +272,7 @@ void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		bh_gdb_handler *handler;
 	} queries[] = {
 		{"run", query_run},
+		{"branch", query_branch},
 		{"position", query_position},
 		{"nodes", query_nodes},
 		{"event:", query_event},

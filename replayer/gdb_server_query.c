@@ -118,9 +118,66 @@ void bh_gdb_memory_binary(struct bh_gdb_server *server, struct bh_rsp_scan *scan
 	free(bytes);
 }
 
+/* It is the throw-away branch that changes. */
+static void write_memory(struct bh_gdb_server *server, uint64_t address, const uint8_t *bytes,
+			 size_t length)
+{
+	/* gdb asks with no bytes at all whether X is known. */
+	struct bh_error *error =
+		length ? bh_replay_write(server->replay, address, bytes, length) : NULL;
+
+	if (error)
+		bh_gdb_refuse_error(server, error);
+	else
+		bh_rsp_text(&server->reply, "OK");
+}
+
+/* address "," length ":" */
+static int scan_write(struct bh_gdb_server *server, struct bh_rsp_scan *scan, uint64_t *address_ret,
+		      uint64_t *length_ret)
+{
+	*address_ret = bh_rsp_scan_hex(scan);
+	bh_rsp_scan_expect(scan, ",");
+	*length_ret = bh_rsp_scan_hex(scan);
+	bh_rsp_scan_expect(scan, ":");
+	if (!scan->failed)
+		return 0;
+	bh_gdb_refuse(server, "a memory packet is Maddress,length:bytes");
+	return -1;
+}
+
 void bh_gdb_memory_write(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
-	bh_gdb_refuse(server, "this is a replay of what has happened: it can't be changed");
+	uint64_t address, length;
+	size_t count = 0;
+	uint8_t *bytes;
+
+	if (scan_write(server, scan, &address, &length))
+		return;
+	bytes = bh_rsp_scan_bytes(scan, &count);
+	if (bytes && count == length)
+		write_memory(server, address, bytes, count);
+	else
+		bh_gdb_refuse(server, "the bytes to write are not as many as was said");
+	free(bytes);
+}
+
+void bh_gdb_memory_write_binary(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	uint64_t address, length;
+	size_t count = 0;
+	uint8_t *bytes;
+
+	if (scan_write(server, scan, &address, &length))
+		return;
+	bytes = malloc(bh_rsp_scan_left(scan) + 1);
+	if (bytes)
+		count = bh_rsp_unescape(scan->at, bh_rsp_scan_left(scan), bytes);
+	if (bytes && count == length)
+		write_memory(server, address, bytes, count);
+	else
+		bh_gdb_refuse(server, "the bytes to write are not as many as was said");
+	free(bytes);
 }
 
 /* Chunks overlap by the pattern's length less one, so that no match falls between two. */

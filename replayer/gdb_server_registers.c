@@ -7,6 +7,7 @@
  * A thread without the CPU has only what its switch saved; its other registers are unavailable.
  */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "replayer/gdb_server_state.h"
@@ -193,7 +194,175 @@ void bh_gdb_register_read(struct bh_gdb_server *server, struct bh_rsp_scan *scan
 		add_register(server, &snapshot, (unsigned int)number);
 }
 
+/* --- writing, which begins a throw-away branch --- */
+
+static uint64_t get(const uint8_t *bytes, size_t size)
+{
+	uint64_t value = 0;
+
+	while (size--)
+		value = value << 8 | bytes[size];
+	return value;
+}
+
+/* The inverse of full_tags(): one bit a register, set unless it is empty. */
+static uint16_t short_tags(uint64_t tags)
+{
+	uint16_t bits = 0;
+
+	for (unsigned int hardware = 0; hardware < 8; hardware++)
+		bits |= (uint16_t)((tags >> (2 * hardware) & 3) != 3) << hardware;
+	return bits;
+}
+
+static void set_fp_control(struct user_fpregs_struct *fp, unsigned int number, uint64_t value)
+{
+	switch (number) {
+	case BH_GDB_FCTRL:
+		fp->cwd = (uint16_t)value;
+		break;
+	case BH_GDB_FSTAT:
+		fp->swd = (uint16_t)value;
+		break;
+	case BH_GDB_FTAG:
+		fp->ftw = short_tags(value);
+		break;
+	case BH_GDB_FISEG:
+		fp->rip = (fp->rip & ~0xffff00000000ull) | (value & 0xffff) << 32;
+		break;
+	case BH_GDB_FIOFF:
+		fp->rip = (fp->rip & ~0xffffffffull) | (value & 0xffffffff);
+		break;
+	case BH_GDB_FOSEG:
+		fp->rdp = (fp->rdp & ~0xffff00000000ull) | (value & 0xffff) << 32;
+		break;
+	case BH_GDB_FOOFF:
+		fp->rdp = (fp->rdp & ~0xffffffffull) | (value & 0xffffffff);
+		break;
+	case BH_GDB_FOP:
+		fp->fop = (uint16_t)value;
+		break;
+	default:
+		fp->mxcsr = (uint32_t)value;
+		break;
+	}
+}
+
+static void set_register(struct bh_gdb_snapshot *snapshot, unsigned int number,
+			 const uint8_t *bytes)
+{
+	size_t size = bh_gdb_register_size(number);
+	uint64_t value = get(bytes, size < sizeof(value) ? size : sizeof(value));
+
+	if (number < BH_GDB_ST0)
+		memcpy((char *)&snapshot->registers + offsets[number], &value, sizeof(value));
+	else if (number < BH_GDB_FCTRL)
+		memcpy((char *)snapshot->fp.st_space + (number - BH_GDB_ST0) * 16, bytes, size);
+	else if (number >= BH_GDB_XMM0 && number < BH_GDB_MXCSR)
+		memcpy((char *)snapshot->fp.xmm_space + (number - BH_GDB_XMM0) * 16, bytes, size);
+	else if (number < BH_GDB_ORIG_RAX)
+		set_fp_control(&snapshot->fp, number, value);
+	else if (number == BH_GDB_FS_BASE)
+		snapshot->registers.fs_base = value;
+	else if (number == BH_GDB_GS_BASE)
+		snapshot->registers.gs_base = value;
+}
+
+/* Takes over one register. Returns non-zero, with the refusal, if it can't be set. */
+static int change(struct bh_gdb_server *server, struct bh_gdb_snapshot *snapshot,
+		  unsigned int number, const uint8_t *bytes)
+{
+	uint8_t now[16];
+	size_t size = bh_gdb_register_value(snapshot, number, now);
+
+	if (size && !memcmp(now, bytes, size))
+		return 0;
+	if (number >= BH_GDB_NODE) {
+		bh_gdb_refuse(server, "this register says where the replay is; go elsewhere with "
+				      "goto, node or thread");
+		return -1;
+	}
+	set_register(snapshot, number, bytes);
+	return 0;
+}
+
+/* The state that a write starts from. Returns non-zero, with the refusal, if there is none. */
+static int begin_change(struct bh_gdb_server *server, struct bh_gdb_snapshot *snapshot_ret)
+{
+	uint64_t thread = bh_gdb_general_thread(server);
+
+	if (thread == bh_replay_thread(server->replay) &&
+	    !bh_gdb_snapshot_take(server, thread, 1, snapshot_ret) && snapshot_ret->has_fp)
+		return 0;
+	bh_gdb_refuse(server, "only the thread that has the CPU can be changed or call functions; "
+			      "`info threads` says which one is running");
+	return -1;
+}
+
+static void end_change(struct bh_gdb_server *server, const struct bh_gdb_snapshot *before,
+		       const struct bh_gdb_snapshot *after)
+{
+	struct bh_error *error = NULL;
+
+	if (memcmp(&before->registers, &after->registers, sizeof(after->registers)))
+		error = bh_replay_set_registers(server->replay, &after->registers);
+	if (!error && memcmp(&before->fp, &after->fp, sizeof(after->fp)))
+		error = bh_replay_set_fp_registers(server->replay, &after->fp);
+	if (error)
+		bh_gdb_refuse_error(server, error);
+	else
+		bh_rsp_text(&server->reply, "OK");
+}
+
+/* number "=" bytes */
+void bh_gdb_register_write(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	struct bh_gdb_snapshot before, after;
+	uint64_t number = bh_rsp_scan_hex(scan);
+	size_t length = 0;
+	uint8_t *bytes;
+
+	bh_rsp_scan_expect(scan, "=");
+	bytes = bh_rsp_scan_bytes(scan, &length);
+	if (!bytes || number >= BH_GDB_REGISTER_COUNT ||
+	    length != bh_gdb_register_size((unsigned int)number)) {
+		bh_gdb_refuse(server, "there is no such register of this size");
+	} else if (!begin_change(server, &before)) {
+		after = before;
+		if (!change(server, &after, (unsigned int)number, bytes))
+			end_change(server, &before, &after);
+	}
+	free(bytes);
+}
+
+/* All of them in the order of their numbers, those that gdb doesn't know as "xx". */
 void bh_gdb_registers_write(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
-	bh_gdb_refuse(server, "this is a replay of what has happened: it can't be changed");
+	struct bh_gdb_snapshot before, after;
+
+	if (begin_change(server, &before))
+		return;
+	after = before;
+	for (unsigned int number = 0; number < BH_GDB_REGISTER_COUNT; number++) {
+		size_t size = bh_gdb_register_size(number);
+		struct bh_rsp_scan piece;
+		uint8_t *bytes;
+
+		if (bh_rsp_scan_left(scan) < 2 * size)
+			break;
+		bh_rsp_scan_init(&piece, scan->at, 2 * size);
+		scan->at += 2 * size;
+		if (piece.at[0] == 'x')
+			continue;
+		bytes = bh_rsp_scan_bytes(&piece, &size);
+		if (!bytes || size != bh_gdb_register_size(number) ||
+		    change(server, &after, number, bytes)) {
+			if (!server->reply.length)
+				bh_gdb_refuse(server, "registers are written in hexadecimal");
+			free(bytes);
+			return;
+		}
+		free(bytes);
+	}
+	end_change(server, &before, &after);
 }

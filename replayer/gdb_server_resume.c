@@ -145,6 +145,12 @@ static void add_last_stop(struct bh_gdb_server *server)
 	case BH_STOP_DIVERGED:
 		add_divergence(server);
 		break;
+	case BH_STOP_BRANCH_END:
+		bh_gdb_print(server, "What was called ended the copy that it ran in; functions of a "
+				     "program, malloc for a string too, can be called where that "
+				     "program runs. The replay is where it was.\n");
+		add_stop(server, 0, "");
+		break;
 	}
 }
 
@@ -221,6 +227,45 @@ static struct bh_error *move(struct bh_gdb_server *server, const struct request 
 	return error;
 }
 
+const char bh_gdb_branch_note[] =
+	"Changes and calls happen in a copy of this moment; the next move throws it away and goes "
+	"on as recorded.\n";
+
+static void tell_branch(struct bh_gdb_server *server)
+{
+	if (!server->has_told_branch && bh_replay_is_branched(server->replay))
+		bh_gdb_print(server, bh_gdb_branch_note);
+	server->has_told_branch |= bh_replay_is_branched(server->replay);
+}
+
+/* A function that gdb calls, or what the user does on the way through it. */
+static struct bh_error *move_branch(struct bh_gdb_server *server, const struct request *request)
+{
+	struct user_regs_struct registers;
+
+	do {
+		BH_TRY(bh_replay_branch_run(server->replay, request->move != MOVE_CONTINUE,
+					    &server->stop));
+		if (request->move != MOVE_RANGE || server->stop.reason != BH_STOP_STEP)
+			return NULL;
+		BH_TRY(bh_replay_registers(server->replay, 0, &registers));
+	} while (registers.rip >= request->range_start && registers.rip < request->range_end &&
+		 !bh_gdb_poll(server));
+	return NULL;
+}
+
+static void resume_branch(struct bh_gdb_server *server, const struct request *request)
+{
+	struct bh_error *error = move_branch(server, request);
+
+	if (error) {
+		add_fault(server, error);
+		return;
+	}
+	server->general_thread = (int64_t)server->stop.thread;
+	add_last_stop(server);
+}
+
 /*
  * When programs were loaded or ended on the way, gdb is told of that first. It reads the list,
  * sets its breakpoints and resumes at once; that resume is answered with the stop it should have
@@ -250,6 +295,12 @@ static void resume(struct bh_gdb_server *server, const struct request *request)
 	if (server->has_pending_stop) {
 		server->has_pending_stop = 0;
 		add_last_stop(server);
+		return;
+	}
+	tell_branch(server);
+	if (!server->has_target && request->direction == BH_FORWARD &&
+	    bh_replay_branch_is_away(server->replay)) {
+		resume_branch(server, request);
 		return;
 	}
 	error = move(server, request);

@@ -65,6 +65,7 @@ struct bh_gdb_server {
 	struct bh_stop stop;	/* the last one; its thread is what gdb calls current */
 	int has_target;		/* a goto is armed: the next resume goes there */
 	struct bh_position target;
+	int has_told_branch;	 /* the user knows that changes are thrown away */
 	int has_pending_stop;	 /* gdb was sent for the library list first: see resume */
 	uint64_t library_digest; /* of the list that gdb has; 0: it has never asked */
 
@@ -102,6 +103,8 @@ bh_gdb_handler bh_gdb_continue; /* c, C */
 bh_gdb_handler bh_gdb_step;	/* s, S */
 bh_gdb_handler bh_gdb_reverse;	/* bc, bs */
 bh_gdb_handler bh_gdb_restart;	/* vRun */
+/* What a user has to know of a throw-away branch; once a session. */
+extern const char bh_gdb_branch_note[];
 /* Makes the next resume a move to position. */
 void bh_gdb_arm(struct bh_gdb_server *server, struct bh_position position);
 
@@ -124,7 +127,8 @@ size_t bh_gdb_register_value(const struct bh_gdb_snapshot *snapshot, unsigned in
 			     uint8_t *bytes_ret);
 bh_gdb_handler bh_gdb_registers_read;  /* g */
 bh_gdb_handler bh_gdb_register_read;   /* p */
-bh_gdb_handler bh_gdb_registers_write; /* G, P */
+bh_gdb_handler bh_gdb_register_write;  /* P */
+bh_gdb_handler bh_gdb_registers_write; /* G */
 
 /* --- gdb_server_breakpoint.c --- */
 
@@ -143,15 +147,16 @@ void bh_gdb_points_free(struct bh_gdb_server *server);
 
 /* --- gdb_server_query.c --- */
 
-bh_gdb_handler bh_gdb_supported;     /* qSupported */
-bh_gdb_handler bh_gdb_thread_list;   /* qfThreadInfo */
-bh_gdb_handler bh_gdb_thread_extra;  /* qThreadExtraInfo */
-bh_gdb_handler bh_gdb_thread_alive;  /* T */
-bh_gdb_handler bh_gdb_memory_read;   /* m */
-bh_gdb_handler bh_gdb_memory_binary; /* x */
-bh_gdb_handler bh_gdb_memory_write;  /* M, X */
-bh_gdb_handler bh_gdb_memory_search; /* qSearch:memory */
-bh_gdb_handler bh_gdb_monitor;	     /* qRcmd */
+bh_gdb_handler bh_gdb_supported;	   /* qSupported */
+bh_gdb_handler bh_gdb_thread_list;	   /* qfThreadInfo */
+bh_gdb_handler bh_gdb_thread_extra;	   /* qThreadExtraInfo */
+bh_gdb_handler bh_gdb_thread_alive;	   /* T */
+bh_gdb_handler bh_gdb_memory_read;	   /* m */
+bh_gdb_handler bh_gdb_memory_binary;	   /* x */
+bh_gdb_handler bh_gdb_memory_write;	   /* M */
+bh_gdb_handler bh_gdb_memory_write_binary; /* X */
+bh_gdb_handler bh_gdb_memory_search;	   /* qSearch:memory */
+bh_gdb_handler bh_gdb_monitor;		   /* qRcmd */
 
 /* --- gdb_server_xfer.c --- */
 

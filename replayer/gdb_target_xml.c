@@ -32,7 +32,8 @@ size_t bh_gdb_register_size(unsigned int number)
 	ATTRIBUTE("bitsize", #bits) ATTRIBUTE("type", type) ATTRIBUTE("regnum", #number)
 #define REGISTER(name, bits, type, number) "<reg" NUMBERED(name, bits, type, number) "/>\n"
 #define POSITION(name, type, number)                                                               \
-	"<reg" NUMBERED(name, 64, type, number) ATTRIBUTE("group", "general") "/>\n"
+	"<reg" NUMBERED(name, 64, type, number) ATTRIBUTE("group", "general")                      \
+		ATTRIBUTE("save-restore", "no") "/>\n"
 #define FLAG(name, bit)                                                                            \
 	"<field" ATTRIBUTE("name", name) ATTRIBUTE("start", #bit) ATTRIBUTE("end", #bit) "/>\n"
 #define VECTOR(id, type, count)                                                                    \

@@ -358,6 +358,14 @@ struct bh_error *bh_tracee_fp_registers(struct bh_tracee *tracee,
 	return NULL;
 }
 
+struct bh_error *bh_tracee_set_fp_registers(struct bh_tracee *tracee,
+					    const struct user_fpregs_struct *registers)
+{
+	if (ptrace(PTRACE_SETFPREGS, tracee->pid, 0, registers))
+		return ptrace_error(tracee, "set the floating-point registers of");
+	return NULL;
+}
+
 struct bh_error *bh_tracee_xstate(struct bh_tracee *tracee, void *bytes_ret, size_t capacity,
 				  size_t *size_ret)
 {

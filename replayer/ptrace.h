@@ -68,6 +68,8 @@ struct user_regs_struct *bh_tracee_registers(struct bh_tracee *tracee);
 void bh_tracee_registers_changed(struct bh_tracee *tracee);
 struct bh_error *bh_tracee_fp_registers(struct bh_tracee *tracee,
 					struct user_fpregs_struct *registers_ret);
+struct bh_error *bh_tracee_set_fp_registers(struct bh_tracee *tracee,
+					    const struct user_fpregs_struct *registers);
 /* The whole XSAVE area as the host gives it; size_ret is its length. */
 struct bh_error *bh_tracee_xstate(struct bh_tracee *tracee, void *bytes_ret, size_t capacity,
 				  size_t *size_ret);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Asks the server: the plugin's side of the private packets of docs/remote-protocol.md."""
 
-from typing import Any, List
+from typing import Any, List, Optional
 
 import gdb
 
@@ -18,6 +18,12 @@ def ask(packet: str) -> Any:
 
 def run() -> Run:
     return Run.parse(ask("qBackhop:run"))
+
+
+def branch_note() -> Optional[str]:
+    """What the user has to be told of the throw-away branch, if there is one and they weren't."""
+    note: Optional[str] = ask("qBackhop:branch")["note"]
+    return note
 
 
 def nodes() -> List[Node]:

@@ -3,7 +3,7 @@
 
 import gdb
 
-from backhop import client, commands, expressions, frames, node_commands, sources, text
+from backhop import branch, client, commands, expressions, frames, node_commands, sources, text
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -52,4 +52,5 @@ def load() -> None:
     node_commands.register()
     expressions.register()
     frames.register()
+    branch.register()
     Connect()

@@ -32,7 +32,8 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_command_run, bh_command_record, bh_command_verify,
-	bh_command_info, bh_command_events, bh_command_replay, bh_command_doctor, bh_command_yaml;
+	bh_command_info, bh_command_events, bh_command_replay, bh_command_doctor, bh_command_yaml,
+	bh_command_import;
 
 /* What `backhop`'s main() does. */
 int bh_cli_main(int argc, char **argv);
@@ -57,6 +58,9 @@ struct bh_option {
  */
 int bh_cli_parse(const struct bh_command *command, const struct bh_option *options,
 		 size_t option_count, int *argc, char **argv);
+
+/* -o is what people type; options are read by their long names: changes it to --output. */
+void bh_cli_output_option(int argc, char **argv);
 
 /* Prints "backhop: message", frees the error, returns the exit status that belongs to it. */
 int bh_cli_fail(struct bh_error *error);

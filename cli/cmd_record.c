@@ -115,16 +115,6 @@ static int print_result(const struct bh_summary *summary, int is_json, int is_qu
 	return bh_cli_finish(status);
 }
 
-/* -o is what people type; the options are read by their long names. */
-static void short_option_expand(int argc, char **argv)
-{
-	static char output[] = "--output";
-
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		if (strcmp(argv[i], "-o") == 0)
-			argv[i++] = output;
-}
-
 static int cmd_record(int argc, char **argv)
 {
 	int is_json = 0, is_quiet = 0;
@@ -145,7 +135,7 @@ static int cmd_record(int argc, char **argv)
 	uint64_t begin_ns = bh_host_time_ns();
 	const struct bh_sim_result *result = NULL;
 
-	short_option_expand(argc, argv);
+	bh_cli_output_option(argc, argv);
 	int status = bh_cli_parse(&bh_command_record, options, sizeof(options) / sizeof(options[0]),
 				  &argc, argv);
 	if (status >= 0)

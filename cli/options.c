@@ -178,3 +178,12 @@ int bh_cli_parse(const struct bh_command *command, const struct bh_option *optio
 	*argc = kept;
 	return -1;
 }
+
+void bh_cli_output_option(int argc, char **argv)
+{
+	static char output[] = "--output";
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "-o") == 0)
+			argv[i++] = output;
+}

@@ -5,7 +5,7 @@
 
 _backhop() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='run record replay verify info events doctor'
+	local commands='run record replay verify info events import doctor'
 	local words='' pattern=''
 
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -32,7 +32,7 @@ _backhop() {
 		mapfile -t COMPREPLY < <(compgen -c -- "$current")
 		return
 		;;
-	--seed | --shell | --shell-start | --node | --from | --to | --plant-fault | --at | --serve) return ;;
+	--seed | --shell | --shell-start | --stop-time | --node | --from | --to | --plant-fault | --at | --serve) return ;;
 	esac
 	case ${COMP_WORDS[1]} in
 	run) words='--json --quiet --files --seed --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
@@ -42,6 +42,7 @@ _backhop() {
 	info) words='--json' pattern='bht' ;;
 	events) words='--json --node --kind --from --to' pattern='bht' ;;
 	doctor) words='--json' pattern='' ;;
+	import) words='--output --stop-time' pattern='yaml|yml' ;;
 	*) return ;;
 	esac
 	if [[ $current == -* ]]; then

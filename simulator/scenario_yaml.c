@@ -72,10 +72,7 @@ struct bh_error *bh_scenario_expect_sequence(const struct bh_scenario_reader *re
 
 const struct bh_yaml_node *bh_scenario_find_key(const struct bh_yaml_node *node, const char *key)
 {
-	for (size_t i = 0; node->kind == BH_YAML_MAPPING && i < node->child_count; i += 2)
-		if (strcmp(node->children[i]->text, key) == 0)
-			return node->children[i + 1];
-	return NULL;
+	return bh_yaml_find(node, key);
 }
 
 static struct bh_error *unknown_key(const struct bh_scenario_reader *reader,

@@ -105,6 +105,14 @@ static struct bh_yaml_node *node_create(struct builder *builder, enum bh_yaml_ki
 	return node;
 }
 
+const struct bh_yaml_node *bh_yaml_find(const struct bh_yaml_node *node, const char *key)
+{
+	for (size_t i = 0; node && node->kind == BH_YAML_MAPPING && i < node->child_count; i += 2)
+		if (strcmp(node->children[i]->text, key) == 0)
+			return node->children[i + 1];
+	return NULL;
+}
+
 void bh_yaml_tree_destroy(struct bh_yaml_tree *tree)
 {
 	while (tree->allocated) {

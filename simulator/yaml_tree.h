@@ -40,6 +40,8 @@ struct bh_yaml_tree {
 /* Exactly one document with something in it. Messages begin with "filename:line:column: ". */
 struct bh_error *bh_yaml_tree_parse(const char *text, size_t length, const char *filename,
 				    struct bh_yaml_tree *tree_ret);
+/* The value of a key in a mapping, NULL if it isn't there (or node is no mapping). */
+const struct bh_yaml_node *bh_yaml_find(const struct bh_yaml_node *node, const char *key);
 void bh_yaml_tree_destroy(struct bh_yaml_tree *tree);
 
 /* "filename:line:column: sentence" as an error; what the sentence quotes from the document can't

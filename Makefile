@@ -43,6 +43,8 @@ CLI_OBJECTS   = $(call object,$(CLI_SOURCES))
 UNIT_TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 # Programs that tests and benchmarks run on a node: ordinary dynamic executables.
 NODE_PROGRAMS = $(patsubst tests/programs/%.c,$(BUILD)/programs/%,$(wildcard tests/programs/*.c))
+NODE_PROGRAMS += $(addprefix $(BUILD)/programs/,threads-no-pie threads-static-pie signals-no-pie \
+	signals-static-pie abi-no-pie)
 KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNELS))
 
 .DEFAULT_GOAL = all
@@ -115,10 +117,18 @@ unit: $(UNIT_TESTS)
 unit-%: $(BUILD)/unit/test_%
 	$<
 
+build_program = @mkdir -p $(@D) && echo "  CC $<" && $(CC) -I. -O2 -g -Wall -Wextra -o $@ $<
+
 $(BUILD)/programs/%: tests/programs/%.c tests/programs/check.h
-	@mkdir -p $(@D)
-	@echo "  CC $<"
-	$(Q)$(CC) -I. -O2 -g -Wall -Wextra -o $@ $<
+	$(build_program)
+
+$(BUILD)/programs/%-static-pie: tests/programs/%.c tests/programs/check.h
+	$(build_program) -static-pie
+
+$(BUILD)/programs/%-no-pie: tests/programs/%.c tests/programs/check.h
+	$(build_program) -no-pie
+
+$(BUILD)/unit/test_posix: | $(NODE_PROGRAMS)
 
 deps: ## installs the Debian packages that are missing
 	@scripts/install-deps

@@ -18,7 +18,17 @@
 #include "posix/posix.h"
 
 /* Of tests/programs; on the node they are in /opt/test. */
-static const char *const programs[] = {"abi", "shared"};
+static const char *const programs[] = {
+	"abi",
+	"abi-no-pie",
+	"shared",
+	"threads",
+	"signals",
+	"threads-no-pie",
+	"threads-static-pie",
+	"signals-no-pie",
+	"signals-static-pie",
+};
 
 #define OUTPUT_SIZE (1u << 16)
 #define LIMIT_NS    (60ull * 1000000000ull)
@@ -316,9 +326,13 @@ static int is_as_on_linux(const char *program)
 
 static void test_abi(void)
 {
-	ok(is_as_on_linux("/opt/test/shared"), "memory shared by processes is as on Linux");
-	ok(is_as_on_linux("/opt/test/abi"),
-	   "memory, signals, threads, fork and the processor are as on Linux");
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "/opt/test/%s", programs[i]);
+		ok(is_as_on_linux(path), "what %s looks at is as on Linux", programs[i]);
+	}
+	ok(is_as_on_linux("/opt/test/abi"), "and so is abi again");
 	ok(strstr(host.log, "perf_event_open") && strstr(host.log, "9999"),
 	   "refused calls are named in the log");
 }

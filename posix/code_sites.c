@@ -13,7 +13,9 @@
  * debugger watches. So the mov becomes a jump to a stub of the process, which loads the number and
  * the address behind the call, as the instruction would, and enters the host (bh_user_call in
  * entry.S). The "syscall" itself stays: a call that is restarted after a signal goes back to it, as
- * do other ways to it, and it traps as before. So nothing that the program can see moves.
+ * do other ways to it, and it traps as before. So nothing that the program can see moves. Where
+ * something else comes before it, code_windows.c says how many instructions make room for the jump;
+ * the stub has copies of them.
  *
  * Called by memory.c for each mapping of executable pages.
  */
@@ -21,17 +23,18 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "common/disassemble.h"
-#include "posix/internal.h"
+#include "posix/code_windows.h"
 
 enum site_kind {
 	SITE_CPUID,
-	SITE_CALL, /* offset is the mov's */
+	SITE_CALL, /* offset is that of the first instruction before it that the stub has */
 };
 
 struct site {
 	uint64_t offset;
 	enum site_kind kind;
+	unsigned int length;	  /* SITE_CALL: bytes up to the syscall */
+	struct bh_window *window; /* what they are; NULL: mov $number, %eax */
 };
 
 /* What was found in a file, in ascending order; kept for the run. */
@@ -42,7 +45,7 @@ struct bh_code_sites {
 	struct site *sites;
 };
 
-/* --- cpuid --- */
+/* --- finding --- */
 
 static int32_t read_i32(const uint8_t *bytes)
 {
@@ -52,87 +55,7 @@ static int32_t read_i32(const uint8_t *bytes)
 	return value;
 }
 
-/* .eh_frame_hdr: version 1, then the encodings of the frame pointer, the count and the table; with
- * these, which all linkers use, the table is pairs of 32-bit offsets, sorted by function. */
-#define EH_VERSION	 1
-#define EH_POINTER_PCREL 0x1b
-#define EH_COUNT_UDATA4	 0x03
-#define EH_TABLE_DATAREL 0x3b
-#define EH_TABLE_OFFSET	 12
-
-/* Address of the function that holds address, by the unwind table; 0 if it isn't known. */
-static uint64_t function_start(const struct bh_elf *elf, const uint8_t *file, uint64_t address)
-{
-	const uint8_t *table = file + elf->frame_table;
-	uint64_t low = 0, high;
-
-	if (elf->frame_table_size < EH_TABLE_OFFSET || table[0] != EH_VERSION ||
-	    table[1] != EH_POINTER_PCREL || table[2] != EH_COUNT_UDATA4 ||
-	    table[3] != EH_TABLE_DATAREL)
-		return 0;
-	high = (uint32_t)read_i32(table + 8);
-	if (high > (elf->frame_table_size - EH_TABLE_OFFSET) / 8)
-		return 0;
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-		int64_t start = read_i32(table + EH_TABLE_OFFSET + middle * 8);
-
-		if (elf->frame_table_address + (uint64_t)start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low)
-		return 0;
-	return elf->frame_table_address +
-	       (uint64_t)(int64_t)read_i32(table + EH_TABLE_OFFSET + (low - 1) * 8);
-}
-
-static const struct bh_elf_segment *segment_at(const struct bh_elf *elf, uint64_t offset)
-{
-	for (size_t i = 0; i < elf->segment_count; i++)
-		if (offset - elf->segments[i].offset < elf->segments[i].file_size)
-			return &elf->segments[i];
-	return NULL;
-}
-
-/* Where a sweep that is to meet offset begins: an offset in the file. */
-static uint64_t sweep_start(const struct bh_elf *elf, const struct bh_elf_segment *segment,
-			    const uint8_t *file, uint64_t offset)
-{
-	uint64_t start = function_start(elf, file, segment->address + (offset - segment->offset));
-
-	if (start < segment->address || start - segment->address > offset - segment->offset)
-		return segment->offset;
-	return segment->offset + (start - segment->address);
-}
-
-/* Is there an instruction of its own at offset of the file? *at is how far the sweep has come;
- * offsets come in ascending order. */
-static int is_instruction(struct bh_disassembler *disassembler, const struct bh_elf *elf,
-			  const uint8_t *file, uint64_t offset, uint64_t *at)
-{
-	const struct bh_elf_segment *segment = segment_at(elf, offset);
-	uint64_t start, end;
-
-	if (!segment)
-		return 0;
-	start = sweep_start(elf, segment, file, offset);
-	if (*at < start || *at > offset)
-		*at = start;
-	end = segment->offset + segment->file_size;
-	while (*at < offset) {
-		size_t length = bh_disassembler_length(disassembler, file + *at, end - *at);
-
-		/* Bytes that are no instruction are data between functions. */
-		*at += length ? length : 1;
-	}
-	return *at == offset;
-}
-
-/* --- finding --- */
-
-static int add_site(struct bh_code_sites *found, uint64_t offset, enum site_kind kind)
+static int add_site(struct bh_code_sites *found, const struct site *site)
 {
 	if (found->count == found->capacity) {
 		size_t capacity = found->capacity ? found->capacity * 2 : 64;
@@ -143,8 +66,8 @@ static int add_site(struct bh_code_sites *found, uint64_t offset, enum site_kind
 		found->sites = sites;
 		found->capacity = capacity;
 	}
-	found->sites[found->count++] = (struct site){offset, kind};
-	found->calls += kind == SITE_CALL;
+	found->sites[found->count++] = *site;
+	found->calls += site->kind == SITE_CALL;
 	return 1;
 }
 
@@ -166,28 +89,58 @@ static int is_call(const uint8_t *file, uint64_t offset, uint64_t low)
 	return (mov[-1] & 0xf0) != 0x40 && mov[-1] != 0x66;
 }
 
+static void add_window(struct bh_code_sites *found, const struct bh_window *window)
+{
+	struct bh_window *copy = malloc(sizeof(*copy));
+	const struct site site = {window->start, SITE_CALL,
+				  (unsigned int)(window->call - window->start), copy};
+
+	if (!copy)
+		return;
+	*copy = *window;
+	if (!add_site(found, &site))
+		free(copy);
+}
+
 static void find_in_segment(struct bh_code_sites *found, const struct bh_elf *elf,
 			    const struct bh_elf_segment *segment, const uint8_t *file)
 {
 	const uint8_t *at = file + segment->offset, *end = at + segment->file_size;
-	struct bh_disassembler *disassembler = NULL;
-	uint64_t swept = 0;
+	struct bh_sweep *sweep = NULL;
 
 	for (; at + 1 < end; at++) {
+		uint64_t offset;
+
 		at = memchr(at, 0x0f, (size_t)(end - at - 1));
 		if (!at)
 			break;
-		if (at[1] == 0x05 && is_call(file, (uint64_t)(at - file), segment->offset))
-			add_site(found, (uint64_t)(at - file) - MOV_LENGTH, SITE_CALL);
-		if (at[1] != 0xa2)
+		offset = (uint64_t)(at - file);
+		if (at[1] == 0x05 && is_call(file, offset, segment->offset)) {
+			add_site(found,
+				 &(struct site){offset - MOV_LENGTH, SITE_CALL, MOV_LENGTH, NULL});
 			continue;
-		if (!disassembler)
-			disassembler = bh_disassembler_create();
-		if (disassembler &&
-		    is_instruction(disassembler, elf, file, (uint64_t)(at - file), &swept))
-			add_site(found, (uint64_t)(at - file), SITE_CPUID);
+		}
+		if (at[1] != 0x05 && at[1] != 0xa2)
+			continue;
+		if (!sweep)
+			sweep = bh_sweep_create(elf, segment, file);
+		if (!sweep)
+			break;
+		if (at[1] == 0x05)
+			bh_sweep_add_call(sweep, offset);
+		else if (bh_sweep_is_instruction(sweep, offset))
+			add_site(found, &(struct site){offset, SITE_CPUID, 0, NULL});
 	}
-	bh_disassembler_destroy(disassembler);
+	for (size_t i = 0; sweep && i < bh_sweep_choose_windows(sweep); i++)
+		add_window(found, bh_sweep_window(sweep, i));
+	bh_sweep_destroy(sweep);
+}
+
+static int compare_sites(const void *a, const void *b)
+{
+	const struct site *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
 static void find_sites(struct bh_code_sites *found, const void *data, uint64_t size)
@@ -200,6 +153,8 @@ static void find_sites(struct bh_code_sites *found, const void *data, uint64_t s
 	for (size_t i = 0; i < elf.segment_count; i++)
 		if (elf.segments[i].prot & PROT_EXEC)
 			find_in_segment(found, &elf, &elf.segments[i], data);
+	if (found->count)
+		qsort(found->sites, found->count, sizeof(*found->sites), compare_sites);
 }
 
 /* The sites of a file of the host, from the cache; NULL when there is no memory. */
@@ -221,20 +176,57 @@ static const struct bh_code_sites *cached_sites(struct bh_posix *posix, const vo
 	return found;
 }
 
+static void free_sites(struct bh_code_sites *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		free(found->sites[i].window);
+	free(found->sites);
+}
+
 void bh_code_sites_destroy(struct bh_posix *posix)
 {
 	while (posix->code_sites) {
 		struct bh_code_sites *found = posix->code_sites;
 
 		posix->code_sites = found->next;
-		free(found->sites);
+		free_sites(found);
 		free(found);
 	}
 }
 
+static size_t count_calls(const struct bh_elf *elf, const struct bh_elf_segment *segment,
+			  const uint8_t *file)
+{
+	struct bh_sweep *sweep = bh_sweep_create(elf, segment, file);
+	size_t count = 0;
+
+	for (uint64_t at = 0; sweep && at + 1 < segment->file_size; at++)
+		if (file[segment->offset + at] == 0x0f && file[segment->offset + at + 1] == 0x05)
+			count += bh_sweep_is_instruction(sweep, segment->offset + at) != 0;
+	bh_sweep_destroy(sweep);
+	return count;
+}
+
+void bh_code_sites_survey(const void *data, uint64_t size, size_t *calls_ret, size_t *changed_ret)
+{
+	struct bh_code_sites found = {0};
+	struct bh_elf elf;
+	const char *why;
+
+	*calls_ret = 0;
+	find_sites(&found, data, size);
+	*changed_ret = found.calls;
+	free_sites(&found);
+	if (bh_elf_parse(data, size, &elf, &why))
+		return;
+	for (size_t i = 0; i < elf.segment_count; i++)
+		if (elf.segments[i].prot & PROT_EXEC)
+			*calls_ret += count_calls(&elf, &elf.segments[i], data);
+}
+
 /* --- changing --- */
 
-#define STUB_SIZE 32
+#define STUB_SIZE 64
 
 static void write_u32(uint8_t *to, uint64_t value)
 {
@@ -243,26 +235,30 @@ static void write_u32(uint8_t *to, uint64_t value)
 	memcpy(to, &low, sizeof(low));
 }
 
-/* mov $number, %eax; lea <behind the call>(%rip), %rcx; jmp *gate */
-static void write_stub(uint8_t *stub, const uint8_t *mov)
+/* The instructions of the window; lea <behind the call>(%rip), %rcx; jmp *gate. */
+static void write_stub(uint8_t *stub, const uint8_t *code, const struct site *site)
 {
-	uint64_t behind = (uint64_t)mov + MOV_LENGTH + CALL_LENGTH;
+	uint64_t behind = (uint64_t)code + site->length + CALL_LENGTH;
 
-	memcpy(stub, mov, MOV_LENGTH);
-	stub[5] = 0x48;
-	stub[6] = 0x8d;
-	stub[7] = 0x0d;
-	write_u32(stub + 8, behind - (uint64_t)(stub + 12));
-	stub[12] = 0xff;
-	stub[13] = 0x24;
-	stub[14] = 0x25;
-	write_u32(stub + 15, BH_GATE_ADDRESS);
+	if (site->window)
+		stub += bh_window_copy(stub, code, site->window);
+	else
+		stub = (uint8_t *)memcpy(stub, code, MOV_LENGTH) + MOV_LENGTH;
+	stub[0] = 0x48;
+	stub[1] = 0x8d;
+	stub[2] = 0x0d;
+	write_u32(stub + 3, behind - (uint64_t)(stub + 7));
+	stub[7] = 0xff;
+	stub[8] = 0x24;
+	stub[9] = 0x25;
+	write_u32(stub + 10, BH_GATE_ADDRESS);
 }
 
-static void write_jump(uint8_t *mov, const uint8_t *stub)
+/* What remains of the window is never executed. */
+static void write_jump(uint8_t *window, const uint8_t *stub)
 {
-	mov[0] = 0xe9;
-	write_u32(mov + 1, (uint64_t)stub - (uint64_t)(mov + MOV_LENGTH));
+	window[0] = 0xe9;
+	write_u32(window + 1, (uint64_t)stub - (uint64_t)(window + MOV_LENGTH));
 }
 
 /* Room for so many stubs within a jump's reach of address, writable; 0 when there is none. */
@@ -304,8 +300,8 @@ static void change_site(const struct change *change, const struct site *site, ui
 		code[0] = BH_CPUID_TRAP_0;
 		code[1] = BH_CPUID_TRAP_1;
 	} else if (site->kind == SITE_CALL && *stub &&
-		   !memcmp(code, original, MOV_LENGTH + CALL_LENGTH)) {
-		write_stub(*stub, code);
+		   !memcmp(code, original, site->length + CALL_LENGTH)) {
+		write_stub(*stub, code, site);
 		write_jump(code, *stub);
 		*stub += STUB_SIZE;
 	}
@@ -352,10 +348,11 @@ void bh_code_sites_change(struct bh_mm *mm, uint64_t start, uint64_t length, int
 	/* A site that goes on behind the mapped range is left alone. */
 	for (change.end = change.first;
 	     found && change.end < found->count &&
-	     found->sites[change.end].offset + MOV_LENGTH + CALL_LENGTH <= offset + length;
+	     found->sites[change.end].offset + found->sites[change.end].length + CALL_LENGTH <=
+		     offset + length;
 	     change.end++)
 		change.calls += found->sites[change.end].kind == SITE_CALL;
 	if (change.end > change.first)
 		change_text(mm, &change, length, prot);
-	free(own.sites);
+	free_sites(&own);
 }

@@ -13,7 +13,7 @@
  *   residence.c  who of several processes with the same addresses has them now
  *   exec.c       loading a program; elf.c reads its headers
  *   cpu_model.c  the processor that programs see
- *   code_sites.c what is changed in a program's text when it is mapped
+ *   code_sites.c what is changed in a program's text when it is mapped; code_windows.c where
  *   tasks.c      tasks: made, copied, released
  *   crash.c      the report of a program that ends by a fault
  *   files.c      the node's view of files
@@ -221,6 +221,9 @@ void bh_code_sites_change(struct bh_mm *mm, uint64_t start, uint64_t length, int
 			  const struct bh_input *file, const void *data, uint64_t size,
 			  uint64_t offset);
 void bh_code_sites_destroy(struct bh_posix *posix);
+/* How many system calls a file's text has, as far as one can tell, and how many would be changed.
+ */
+void bh_code_sites_survey(const void *data, uint64_t size, size_t *calls_ret, size_t *changed_ret);
 
 /* tasks.c */
 struct bh_task *bh_task_create(struct bh_posix_node *node, struct pt_regs *regs);

@@ -39,7 +39,7 @@ struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_sce
 				   const char *folder, int is_quiet)
 {
 	BH_TRY(bh_output_create(folder, scenario, &live->output));
-	bh_progress_begin(&live->progress, scenario->stop_ns, is_quiet);
+	bh_progress_begin(&live->progress, scenario->stop_ns, scenario->node_count, is_quiet);
 	return NULL;
 }
 

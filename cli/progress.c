@@ -29,7 +29,8 @@ static void handle_interrupt(int signal_number)
 	}
 }
 
-void bh_progress_begin(struct bh_progress *progress, uint64_t stop_ns, int is_quiet)
+void bh_progress_begin(struct bh_progress *progress, uint64_t stop_ns, size_t node_count,
+		       int is_quiet)
 {
 	struct sigaction action = {.sa_handler = handle_interrupt,
 				   .sa_flags = SA_ONSTACK | SA_RESTART};
@@ -37,6 +38,7 @@ void bh_progress_begin(struct bh_progress *progress, uint64_t stop_ns, int is_qu
 	memset(progress, 0, sizeof(*progress));
 	progress->is_shown = !is_quiet && isatty(STDERR_FILENO);
 	progress->stop_ns = stop_ns;
+	progress->node_count = node_count;
 	progress->last_host_ns = bh_host_time_ns();
 	interrupt_count = 0;
 	sigemptyset(&action.sa_mask);
@@ -53,10 +55,11 @@ static void draw(struct bh_progress *progress, uint64_t host_ns)
 			   : 0;
 	char line[128];
 	int length = snprintf(line, sizeof(line),
-			      "\r%" PRIu64 ".%03" PRIu64 " of %" PRIu64 " s, event %" PRIu64
-			      ", %" PRIu64 " events/s\033[K",
+			      "\r%" PRIu64 ".%03" PRIu64 " of %" PRIu64
+			      " s, %zu node%s, event %" PRIu64 ", %" PRIu64 " events/s\033[K",
 			      bh_gate.vtime_ns / 1000000000, bh_gate.vtime_ns / 1000000 % 1000,
-			      progress->stop_ns / 1000000000, events, rate);
+			      progress->stop_ns / 1000000000, progress->node_count,
+			      progress->node_count == 1 ? "" : "s", events, rate);
 
 	progress->last_host_ns = host_ns;
 	progress->last_event = events;

@@ -6,17 +6,20 @@
 #ifndef BH_CLI_PROGRESS_H
 #define BH_CLI_PROGRESS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct bh_progress {
 	int is_shown;
 	uint64_t stop_ns; /* virtual time at which the run ends */
+	size_t node_count;
 	unsigned int calls;
 	uint64_t last_host_ns, last_event;
 };
 
 /* Installs the handlers of SIGINT and SIGTERM; is_quiet: no line. */
-void bh_progress_begin(struct bh_progress *progress, uint64_t stop_ns, int is_quiet);
+void bh_progress_begin(struct bh_progress *progress, uint64_t stop_ns, size_t node_count,
+		       int is_quiet);
 /* Called between events; cheap. Non-zero: the user wants the run to end. */
 int bh_progress_update(struct bh_progress *progress);
 /* Takes the line off the terminal again. */

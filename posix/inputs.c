@@ -38,6 +38,7 @@ struct bh_inputs {
 	uint32_t *buckets;   /* index + 1 into entries; 0 is empty */
 	size_t bucket_count; /* a power of two, more than twice count */
 	char *missing;
+	char *folder;			    /* of the scenario; NULL: not known */
 	struct entry *open[OPEN_MAX_FILES]; /* whose descriptor is open; NULL: none */
 	size_t open_next;		    /* the one opened longest ago */
 };
@@ -91,6 +92,7 @@ void bh_inputs_destroy(struct bh_inputs *inputs)
 	free(inputs->entries);
 	free(inputs->buckets);
 	free(inputs->missing);
+	free(inputs->folder);
 	free(inputs);
 }
 
@@ -501,6 +503,44 @@ int bh_inputs_descriptor(struct bh_inputs *inputs, const struct bh_input *input)
 		return ret;
 	keep_open(inputs, entry);
 	return entry->descriptor;
+}
+
+/* --- the scenario's folder --- */
+
+void bh_inputs_set_scenario(struct bh_inputs *inputs, const char *scenario_path)
+{
+	char *slash;
+
+	free(inputs->folder);
+	/* NULL if the path leads nowhere. */
+	inputs->folder = realpath(scenario_path, NULL);
+	slash = inputs->folder ? strrchr(inputs->folder, '/') : NULL;
+	if (slash)
+		slash[slash == inputs->folder] = '\0';
+}
+
+const char *bh_inputs_folder(struct bh_inputs *inputs)
+{
+	uint64_t hash = bh_hash64(BH_INPUTS_FOLDER, strlen(BH_INPUTS_FOLDER));
+	size_t bucket = bucket_of(inputs, hash, BH_INPUTS_FOLDER);
+	struct entry *entry;
+
+	if (inputs->buckets[bucket])
+		return inputs->entries[inputs->buckets[bucket] - 1]->input.text;
+	if (inputs->is_recorded || !inputs->folder)
+		return NULL;
+	entry = table_add(inputs, hash, BH_INPUTS_FOLDER);
+	if (!entry)
+		return NULL;
+	entry->input.text = strdup(inputs->folder);
+	if (!entry->input.text)
+		return NULL;
+	entry->input.kind = BH_INPUT_SYMLINK;
+	entry->input.mode = 0777;
+	entry->input.text_size = strlen(inputs->folder);
+	bh_hash128(entry->input.text, entry->input.text_size, entry->input.hash);
+	entry->input.was_read = 1;
+	return entry->input.text;
 }
 
 /* --- recording --- */

@@ -58,6 +58,17 @@ int bh_inputs_read(struct bh_inputs *inputs, const struct bh_input *input);
  * Owned by the table. */
 int bh_inputs_descriptor(struct bh_inputs *inputs, const struct bh_input *input);
 
+/*
+ * The folder of the scenario, absolute, from which its relative paths are meant; NULL if none was
+ * set. In a live table it is the folder of the file that bh_inputs_set_scenario() named, and the
+ * first question makes it an entry of the table (a link named BH_INPUTS_FOLDER), so that a run
+ * elsewhere finds the same files; a recorded table answers by that entry.
+ */
+#define BH_INPUTS_FOLDER "/.backhop-scenario-folder"
+const char *bh_inputs_folder(struct bh_inputs *inputs);
+/* A file that isn't there is remembered as having no folder. */
+void bh_inputs_set_scenario(struct bh_inputs *inputs, const char *scenario_path);
+
 /* Copies fields from recorded; data and text may be NULL (then a file is read from the host and
  * checked against the hash). */
 struct bh_error *bh_inputs_add(struct bh_inputs *inputs, const struct bh_input *recorded);

@@ -18,6 +18,7 @@
  *   crash.c      the report of a program that ends by a fault
  *   files.c      the node's view of files
  *   proc.c       what /proc/PID shows of memory
+ *   needs.c      what an executable needs besides itself
  *   images.c     the list of programs and libraries for a debugger
  *   node.c       the life of nodes, and the table of operations for the image
  */

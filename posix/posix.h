@@ -128,6 +128,22 @@ const void *bh_posix_node_layer_page(struct bh_posix_node *node, const struct bh
  * has no dots. The result is static. */
 const char *bh_posix_own_folder(const char *path);
 
+#define BH_NEEDS_MAX 64
+
+/* What an executable needs besides itself. */
+struct bh_program_needs {
+	int is_script;			     /* interpreter is what its first line names */
+	char interpreter[256];		     /* else the dynamic linker, "" if it needs none */
+	int has_search_path;		     /* it says itself where its libraries are */
+	size_t library_count;		     /* up to BH_NEEDS_MAX */
+	const char *libraries[BH_NEEDS_MAX]; /* "libc.so.6"; they point into the file's bytes */
+};
+
+/* 0, or -ENOEXEC when it can't run on a node; *why_ret is then a constant: "it isn't for x86-64".
+ * Safe on any bytes. */
+int bh_posix_program_needs(const void *data, uint64_t size, struct bh_program_needs *needs_ret,
+			   const char **why_ret);
+
 /* --- addresses of programs --- */
 
 /* Up to the arenas lies the memory of the nodes' kernels (kernel-lib/node.h). */

@@ -2,81 +2,50 @@
 /* Finds programs on the host as a node will see them: see program_check.h. */
 #include "simulator/program_check.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "posix/posix.h"
 #include "simulator/name_table.h"
+#include "simulator/node_view.h"
 
-#define PATH_MAX_BYTES 4096u
-#define LINKS_MAX      40 /* MAXSYMLINKS of include/linux/namei.h, Linux 6.1 */
-
-/* Follows symbolic links, also those of folders on the way. 1 if path is a file with an execute
- * bit. path has PATH_MAX_BYTES and is used up. */
-static int is_program(struct bh_inputs *inputs, char *path)
+/* path has BH_VIEW_PATH_MAX bytes and becomes the one without links. NULL: no program. */
+static const struct bh_input *find_program(const struct bh_node_view *view, char *path)
 {
-	char next[PATH_MAX_BYTES];
-	size_t length = 1;
+	const struct bh_input *input = bh_node_view_find(view, path);
 
-	for (int links = 0; links <= LINKS_MAX;) {
-		length += strspn(path + length, "/");
-		/* path[0..length) is the part that is looked at, up to a slash or the end. */
-		length += strcspn(path + length, "/");
-		char kept = path[length];
-
-		path[length] = '\0';
-		const struct bh_input *input = bh_inputs_lookup(inputs, path);
-
-		if (!input || input->kind == BH_INPUT_ABSENT)
-			return 0;
-		if (input->kind == BH_INPUT_SYMLINK) {
-			if (bh_inputs_read(inputs, input) != 0)
-				return 0;
-			int is_absolute = input->text_size > 0 && input->text[0] == '/';
-			int parent = is_absolute ? 0 : (int)(strrchr(path, '/') - path + 1);
-			int size = snprintf(next, sizeof(next), "%.*s%.*s%s%s", parent, path,
-					    (int)input->text_size, input->text, kept ? "/" : "",
-					    kept ? path + length + 1 : "");
-
-			if (size < 0 || (size_t)size >= sizeof(next))
-				return 0;
-			memcpy(path, next, (size_t)size + 1);
-			length = 1;
-			links++;
-			continue;
-		}
-		path[length] = kept;
-		if (!kept)
-			return input->kind == BH_INPUT_FILE && (input->mode & 0111);
-		length++;
-	}
-	return 0;
+	return input && input->kind == BH_INPUT_FILE && (input->mode & 0111) ? input : NULL;
 }
 
-static int is_in_path(struct bh_inputs *inputs, const char *search, const char *name)
+static const struct bh_input *find_in_path(const struct bh_node_view *view, const char *search,
+					   const char *name, char *path)
 {
-	char path[PATH_MAX_BYTES];
-
 	while (*search) {
 		int length = (int)strcspn(search, ":");
-		int size = snprintf(path, sizeof(path), "%.*s/%s", length, search, name);
+		int size = snprintf(path, BH_VIEW_PATH_MAX, "%.*s/%s", length, search, name);
+		const struct bh_input *input = NULL;
 
-		if (length > 0 && search[0] == '/' && size > 0 && (size_t)size < sizeof(path) &&
-		    is_program(inputs, path))
-			return 1;
+		if (length > 0 && search[0] == '/' && size > 0 && (size_t)size < BH_VIEW_PATH_MAX)
+			input = find_program(view, path);
+		if (input)
+			return input;
 		search += length;
 		search += *search == ':';
 	}
-	return 0;
+	return NULL;
 }
 
 /* NULL: the process has the default one. */
-static const char *own_search_path(const struct bh_process *process)
+static const char *own_variable(const struct bh_process *process, const char *name)
 {
+	size_t length = strlen(name);
+
 	for (size_t i = 0; process->environment && process->environment[i]; i++)
-		if (strncmp(process->environment[i], "PATH=", 5) == 0)
-			return process->environment[i] + 5;
+		if (strncmp(process->environment[i], name, length) == 0 &&
+		    process->environment[i][length] == '=')
+			return process->environment[i] + length + 1;
 	return NULL;
 }
 
@@ -91,19 +60,18 @@ static int is_system_path(const char *path)
 	return 0;
 }
 
-static int is_found(struct bh_inputs *inputs, const struct bh_process *process)
+/* path: becomes where it is. */
+static const struct bh_input *find(const struct bh_node_view *view,
+				   const struct bh_process *process, char *path)
 {
-	char path[PATH_MAX_BYTES];
-	const char *name = process->argv[0], *search = own_search_path(process);
+	const char *name = process->argv[0], *search = own_variable(process, "PATH");
 
-	if (bh_posix_own_folder(name))
-		return 0;
 	if (!strchr(name, '/'))
-		return is_in_path(inputs, search ? search : BH_PROGRAM_PATH, name);
-	if (strlen(name) >= sizeof(path))
-		return 0;
+		return find_in_path(view, search ? search : BH_PROGRAM_PATH, name, path);
+	if (strlen(name) >= BH_VIEW_PATH_MAX)
+		return NULL;
 	strcpy(path, name);
-	return is_program(inputs, path);
+	return find_program(view, path);
 }
 
 static struct bh_error *missing(const struct bh_scenario *scenario,
@@ -126,27 +94,129 @@ static struct bh_error *missing(const struct bh_scenario *scenario,
 			    strchr(name, '/') ? " is no program on this machine" : " in PATH");
 }
 
+/* --- what the program needs --- */
+
+static struct bh_error *refuse(const struct bh_node_view *view, const struct bh_process *process,
+			       const char *path, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static struct bh_error *refuse(const struct bh_node_view *view, const struct bh_process *process,
+			       const char *path, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return bh_error_new(BH_ERR_INPUT, "%s:%u: node \"%s\": %.200s can't run there: %s",
+			    view->scenario->filename ? view->scenario->filename : "scenario",
+			    process->line, view->node->name, path, text);
+}
+
+static int is_there(const struct bh_node_view *view, const char *format, const char *name)
+{
+	char path[BH_VIEW_PATH_MAX];
+	int size = snprintf(path, sizeof(path), format, name);
+
+	return size > 0 && (size_t)size < sizeof(path) && bh_node_view_find(view, path);
+}
+
+/* As ld.so looks for it: in its cache, else in the folders that it knows by itself. */
+static int has_library(const struct bh_node_view *view, const char *name)
+{
+	static const char *const places[] = {"/lib/x86_64-linux-gnu/%s",
+					     "/usr/lib/x86_64-linux-gnu/%s",
+					     "/lib/%s",
+					     "/usr/lib/%s",
+					     "/lib64/%s",
+					     "/usr/lib64/%s"};
+	char path[BH_VIEW_PATH_MAX] = "/etc/ld.so.cache";
+	const struct bh_input *cache;
+
+	if (strchr(name, '/'))
+		return is_there(view, "%s", name);
+	cache = bh_node_view_find(view, path);
+	if (cache && cache->kind == BH_INPUT_FILE && bh_inputs_read(view->inputs, cache) == 0 &&
+	    memmem(cache->data, cache->size, name, strlen(name) + 1))
+		return 1;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (is_there(view, places[i], name))
+			return 1;
+	return 0;
+}
+
+static struct bh_error *check_needs(const struct bh_node_view *view,
+				    const struct bh_process *process,
+				    const struct bh_input *program, const char *path)
+{
+	struct bh_program_needs needs;
+	const char *why;
+	int status = bh_inputs_read(view->inputs, program);
+
+	if (status)
+		return refuse(view, process, path, "it can't be read (%s); allow it to be read",
+			      strerrordesc_np(-status));
+	if (bh_posix_program_needs(program->data, program->size, &needs, &why))
+		return refuse(view, process, path, "%s", why);
+	if (needs.interpreter[0] == '/' && !is_there(view, "%s", needs.interpreter))
+		return refuse(view, process, path,
+			      "its interpreter %s isn't there; install it or %s", needs.interpreter,
+			      needs.is_script ? "correct the first line" : "build it anew");
+	/* Who says where libraries are knows more than we do. */
+	if (needs.has_search_path || own_variable(process, "LD_LIBRARY_PATH") ||
+	    own_variable(process, "LD_PRELOAD"))
+		return NULL;
+	for (size_t i = 0; i < needs.library_count; i++)
+		if (!has_library(view, needs.libraries[i]))
+			return refuse(view, process, path,
+				      "it needs the library %.200s, which isn't there; install it",
+				      needs.libraries[i]);
+	return NULL;
+}
+
+static struct bh_error *check_program(const struct bh_node_view *view,
+				      const struct bh_process *process)
+{
+	char path[BH_VIEW_PATH_MAX];
+	const struct bh_input *program = find(view, process, path);
+
+	if (!program)
+		return missing(view->scenario, view->node, process);
+	return check_needs(view, process, program, path);
+}
+
+/* Binds make a node's view its own, and so does a search path of a program's own. */
+static int is_usual(const struct bh_scenario_node *node, const struct bh_process *process)
+{
+	return node->bind_count == 0 && !own_variable(process, "PATH");
+}
+
 struct bh_error *bh_programs_check(const struct bh_scenario *scenario, struct bh_inputs *inputs)
 {
 	struct bh_name_table found = {0};
 	struct bh_error *error = NULL;
 
-	for (size_t i = 0; i < scenario->node_count; i++) {
+	for (size_t i = 0; !error && i < scenario->node_count; i++) {
 		const struct bh_scenario_node *node = &scenario->nodes[i];
+		const struct bh_node_view view = {inputs, scenario, node};
+		char bound[BH_VIEW_PATH_MAX];
 
+		for (size_t j = 0; !error && j < node->bind_count; j++)
+			error = bh_node_view_bind(&view, &node->binds[j], bound);
 		for (size_t j = 0; !error && j < node->process_count; j++) {
 			const struct bh_process *process = &node->processes[j];
 			const char *name = process->argv[0];
-			int is_own_path = own_search_path(process) != NULL;
 
 			/* A program that ran before on the node may have put this one there. */
 			if (j > 0 && strchr(name, '/') && !is_system_path(name))
 				continue;
-			if (!is_own_path && bh_name_table_find(&found, name) != BH_NAME_ABSENT)
+			if (is_usual(node, process) &&
+			    bh_name_table_find(&found, name) != BH_NAME_ABSENT)
 				continue;
-			if (!is_found(inputs, process))
-				error = missing(scenario, node, process);
-			else if (!is_own_path && bh_name_table_add(&found, name, 1) < 0)
+			error = check_program(&view, process);
+			if (!error && is_usual(node, process) &&
+			    bh_name_table_add(&found, name, 1) < 0)
 				error = bh_error_new(BH_ERR_NOMEM, "out of memory");
 		}
 	}

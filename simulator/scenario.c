@@ -67,6 +67,11 @@ static void node_clear(struct bh_scenario_node *node)
 		free(node->sysctls[i].value);
 	}
 	free(node->sysctls);
+	for (size_t i = 0; i < node->bind_count; i++) {
+		free(node->binds[i].host_path);
+		free(node->binds[i].node_path);
+	}
+	free(node->binds);
 	for (size_t i = 0; i < node->process_count; i++)
 		bh_process_release(&node->processes[i]);
 	free(node->processes);

@@ -46,6 +46,14 @@ struct bh_scenario_cpu {
 	uint64_t slice_ns; /* default 64000 */
 };
 
+/* A file or folder of this machine that a node shows in another place. */
+struct bh_scenario_bind {
+	char *host_path; /* as written: relative to the scenario's folder, or absolute */
+	char *node_path; /* absolute, without dots, double or final slashes */
+	int is_read_only;
+	unsigned int line;
+};
+
 struct bh_scenario_node {
 	char *name;
 	char *kernel;	    /* "6.1" */
@@ -54,6 +62,8 @@ struct bh_scenario_node {
 	struct bh_scenario_cpu cpu;
 	struct bh_sysctl *sysctls;
 	size_t sysctl_count;
+	struct bh_scenario_bind *binds;
+	size_t bind_count;
 	struct bh_process *processes; /* setup lines first, in the file's order */
 	size_t process_count;
 	unsigned int line;

@@ -197,6 +197,83 @@ static struct bh_error *read_sysctls(struct bh_scenario_reader *reader,
 	return NULL;
 }
 
+/* --- binds --- */
+
+static struct bh_error *check_node_path(const struct bh_scenario_reader *reader,
+					const struct bh_yaml_node *value, const char *path)
+{
+	static const char *const kernels[] = {"/proc", "/sys", "/dev"};
+	size_t length = strlen(path);
+
+	if (path[0] != '/' || length < 2 || path[length - 1] == '/' || strstr(path, "//") ||
+	    strstr(path, "/./") || strstr(path, "/../") ||
+	    (length > 1 && strcmp(path + length - 2, "/.") == 0) ||
+	    (length > 2 && strcmp(path + length - 3, "/..") == 0))
+		return bh_scenario_error(reader, value,
+					 "\"%.80s\" is no place for a bind; write an absolute path "
+					 "below /, without dots, double or final slashes",
+					 path);
+	for (size_t i = 0; i < COUNT_OF(kernels); i++)
+		if (strncmp(path, kernels[i], strlen(kernels[i])) == 0 &&
+		    (!path[strlen(kernels[i])] || path[strlen(kernels[i])] == '/'))
+			return bh_scenario_error(
+				reader, value,
+				"nothing can be bound to \"%.80s\", because %s is the "
+				"node's kernel's own",
+				path, kernels[i]);
+	return NULL;
+}
+
+/* HOST:NODE, HOST:NODE:ro or HOST:NODE:rw. HOST may have colons. */
+static struct bh_error *split_bind(struct bh_scenario_reader *reader,
+				   const struct bh_yaml_node *value, struct bh_scenario_bind *bind)
+{
+	char *separator = NULL;
+	size_t length;
+
+	BH_TRY(bh_scenario_read_text(reader, value, "a bind", &bind->host_path));
+	length = strlen(bind->host_path);
+	if (length > 3 && bind->host_path[length - 3] == ':' &&
+	    (strcmp(bind->host_path + length - 2, "ro") == 0 ||
+	     strcmp(bind->host_path + length - 2, "rw") == 0)) {
+		bind->is_read_only = bind->host_path[length - 1] == 'o';
+		bind->host_path[length - 3] = '\0';
+	}
+	separator = strrchr(bind->host_path, ':');
+	if (!separator || separator == bind->host_path || has_control_character(bind->host_path))
+		return bh_scenario_error(
+			reader, value,
+			"\"%.80s\" is no bind; write HOST-PATH:NODE-PATH, and :ro behind "
+			"it if programs mustn't change it",
+			value->text);
+	*separator = '\0';
+	bind->node_path = strdup(separator + 1);
+	return bind->node_path ? check_node_path(reader, value, bind->node_path) : out_of_memory();
+}
+
+static struct bh_error *read_binds(struct bh_scenario_reader *reader,
+				   const struct bh_yaml_node *value, void *target)
+{
+	struct bh_scenario_node *node = target;
+
+	BH_TRY(bh_scenario_expect_sequence(reader, value, "binds"));
+	for (size_t i = 0; i < value->child_count; i++) {
+		struct bh_scenario_bind *bind = bh_scenario_grow(
+			(void **)&node->binds, &node->bind_count, sizeof(*node->binds));
+
+		if (!bind)
+			return out_of_memory();
+		bind->line = value->children[i]->line;
+		BH_TRY(split_bind(reader, value->children[i], bind));
+		for (size_t j = 0; j + 1 < node->bind_count; j++)
+			if (strcmp(node->binds[j].node_path, bind->node_path) == 0)
+				return bh_scenario_error(reader, value->children[i],
+							 "\"%.80s\" is bound already in line %u",
+							 bind->node_path, node->binds[j].line);
+	}
+	return NULL;
+}
+
 /* A host's name and a folder's: letters, digits and hyphens, dots and underscores inside. */
 static struct bh_error *check_node_name(const struct bh_scenario_reader *reader,
 					const struct bh_yaml_node *key)
@@ -239,8 +316,8 @@ static struct bh_error *read_node(struct bh_scenario_reader *reader,
 	static const struct bh_scenario_field fields[] = {
 		{"kernel", read_kernel},	{"ram", read_ram},
 		{"cmdline", read_command_line}, {"cpu", read_cpu},
-		{"sysctls", read_sysctls},	{"exec", read_nothing},
-		{"processes", read_nothing},
+		{"binds", read_binds},		{"sysctls", read_sysctls},
+		{"exec", read_nothing},		{"processes", read_nothing},
 	};
 	const struct bh_yaml_node *programs;
 

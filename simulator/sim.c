@@ -9,6 +9,7 @@
 
 #include "common/host_time.h"
 #include "kernel-lib/arch/backhop/include/uapi/asm/setup.h"
+#include "simulator/node_view.h"
 #include "simulator/program_check.h"
 #include "simulator/shell_words.h"
 #include "simulator/sim_internal.h"
@@ -101,6 +102,35 @@ static void set_costs(struct bh_sim_node *node)
 		bh_posix_node_set_costs(node->posix, &costs);
 }
 
+static struct bh_error *add_binds(struct bh_sim_node *node)
+{
+	const struct bh_node_view view = {
+		.inputs = node->sim->config.inputs,
+		.scenario = node->sim->config.scenario,
+		.node = node->scenario,
+	};
+
+	for (size_t i = 0; i < node->scenario->bind_count; i++) {
+		const struct bh_scenario_bind *bind = &node->scenario->binds[i];
+		char path[BH_VIEW_PATH_MAX];
+
+		BH_TRY(bh_node_view_bind(&view, bind, path));
+		struct bh_error *error = bh_posix_node_add_bind(node->posix, path, bind->node_path,
+								bind->is_read_only);
+
+		if (error) {
+			struct bh_error *placed = bh_error_new(
+				error->code, "%s:%u: node \"%s\": %s",
+				view.scenario->filename ? view.scenario->filename : "scenario",
+				bind->line, node->scenario->name, error->message);
+
+			bh_error_free(error);
+			return placed;
+		}
+	}
+	return NULL;
+}
+
 static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 {
 	struct bh_sim_node *node = &sim->nodes[id];
@@ -139,7 +169,7 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 				    bh_node_boot_record(node->kernel), &bh_sim_posix_callbacks,
 				    node, &node->posix));
 	set_costs(node);
-	return NULL;
+	return add_binds(node);
 }
 
 static struct bh_error *create_all(struct bh_sim *sim)

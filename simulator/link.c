@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define NS_PER_S 1000000000u
+#define NS_PER_S     1000000000u
+#define PREFETCH_MAX 1536u /* bytes */
 
 void bh_link_init(struct bh_link_direction *direction, uint64_t seed, const char *name)
 {
@@ -267,6 +268,20 @@ void bh_link_send(struct bh_link_direction *direction, struct bh_frame_pool *poo
 		begin(direction, pool, frame, now_ns);
 }
 
+/* Many frames under way don't fit in a cache: the next one comes to it while this one is handled.
+ */
+static void prefetch(const struct bh_frame *frame)
+{
+	uint32_t length = frame->length < PREFETCH_MAX ? frame->length : PREFETCH_MAX;
+
+	if (frame->next) {
+		__builtin_prefetch(frame->next);
+		__builtin_prefetch(frame->next->data);
+	}
+	for (uint32_t at = 0; at < length; at += 64)
+		__builtin_prefetch(frame->data + at);
+}
+
 struct bh_frame *bh_link_receive(struct bh_link_direction *direction, struct bh_frame_pool *pool,
 				 uint64_t now_ns)
 {
@@ -277,8 +292,10 @@ struct bh_frame *bh_link_receive(struct bh_link_direction *direction, struct bh_
 		return NULL;
 	struct bh_frame *frame = bh_frame_list_take(list);
 
-	if (list->first)
+	if (list->first) {
 		list->first->previous = NULL;
+		prefetch(list->first);
+	}
 	return frame;
 }
 

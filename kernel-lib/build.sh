@@ -1,14 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Builds a kernel image and prints the folder that holds it. Called by the Makefile and by
-# `backhop` when it needs an image that isn't there.
+# Builds a kernel image and prints the folder that holds it. Called by the Makefile.
 #
 #	build.sh VERSION [OUTDIR]
 #
-# VERSION names the Debian package linux-source-VERSION ("6.1", "6.12"). With KERNEL_SRC=/path the
-# source is that tree instead (it is copied, never written to), and VERSION only names the result.
-# The folder has
+# VERSION names the Debian package linux-source-VERSION ("6.1", "6.12"); what KERNEL_CONFIG adds to
+# its name follows it ("6.1-debug"). With KERNEL_SRC=/path the source is that tree instead (it is
+# copied, never written to), and VERSION only names the result. The folder has
 #	image          what a node maps: stripped, with the section .backhop.entries
 #	image.debug    DWARF and symbols with a gdb index; found through image's debug link
 #	config         the kernel's configuration
@@ -16,21 +15,24 @@
 #	source-path    the path under which DWARF names source/ (gdb: set substitute-path)
 # With OUTDIR, links to all of these are put there too.
 #
+#	build.sh --name [PATH]
+#
+# prints what the image of a tree is called (its version, or KERNEL_NAME), or without PATH what
+# KERNEL_CONFIG adds to a version's name ("-debug").
+#
 # Other variables: BACKHOP_CACHE (default ~/.cache/backhop) holds the results, each in a folder
 # named by the hash of everything that went into it. BACKHOP_KBUILD_DIR is the folder with the build
 # tree, kept so that the next build only compiles what changed (default: in the cache).
-# BACKHOP_KERNEL_VARIANT=debug adds config/debug.config. CC is the compiler (gcc). JOBS: how many
-# at once.
+# KERNEL_CONFIG: more configuration, as paths of fragments or names of those in config/ ("debug").
+# CC is the compiler (gcc). JOBS: how many at once.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 version=${1:-}
 outdir=${2:-}
-variant=${BACKHOP_KERNEL_VARIANT:-}
 compiler=${CC:-gcc}
 jobs=${JOBS:-$(nproc)}
 cache=${BACKHOP_CACHE:-$HOME/.cache/backhop}
-tarball=/usr/src/linux-source-$version.tar.xz
 
 fail() {
 	echo "build.sh: $*" >&2
@@ -45,7 +47,48 @@ progress() {
 	fi
 }
 
+# --- names ---
+
+# The version that a tree's top-level Makefile begins with, such as 6.12.117 or 6.13.0-rc3.
+tree_version() {
+	sed -n -e 's/^VERSION = *//p' -e 's/^PATCHLEVEL = *//p' -e 's/^SUBLEVEL = *//p' \
+		-e '/^EXTRAVERSION =/{s/^EXTRAVERSION = *//p;q}' "$1/Makefile" | paste -sd . |
+		sed -e 's/\.\(-.*\)\?$/\1/'
+}
+
+check_tree() {
+	[ -f "$1/Kbuild" ] && [ -f "$1/Makefile" ] && [ -d "$1/kernel" ] ||
+		fail "$1 is no Linux tree: it lacks Kbuild, Makefile or kernel/"
+}
+
+# Paths of the fragments in KERNEL_CONFIG, in its order.
+fragments=()
+suffix=
+for fragment in ${KERNEL_CONFIG:-}; do
+	if [[ $fragment != */* ]] && [ ! -f "$fragment" ]; then
+		[ -f "$here/config/$fragment.config" ] ||
+			fail "KERNEL_CONFIG: there is neither a file $fragment nor" \
+				"kernel-lib/config/$fragment.config"
+		fragment=$here/config/$fragment.config
+	fi
+	[ -f "$fragment" ] || fail "KERNEL_CONFIG: there is no file $fragment"
+	fragments+=("$(realpath "$fragment")")
+	suffix=$suffix-$(basename "$fragment" .config | tr -c 'A-Za-z0-9._\n' _)
+done
+
+if [ "$version" = --name ]; then
+	if [ -n "${2:-}" ]; then
+		check_tree "$2"
+		echo "${KERNEL_NAME:-$(tree_version "$2")$suffix}"
+	else
+		echo "$suffix"
+	fi
+	exit 0
+fi
+
 [[ $version =~ ^[A-Za-z0-9][A-Za-z0-9._+-]*$ ]] || fail "usage: build.sh VERSION [OUTDIR]"
+package=linux-source-${version%"$suffix"}
+tarball=/usr/src/$package.tar.xz
 for tool in "$compiler" ld make flex bison bc rsync xz objcopy; do
 	command -v "$tool" >/dev/null || fail "$tool is missing; install it (see scripts/install-deps)"
 done
@@ -54,7 +97,7 @@ done
 
 source_id() {
 	if [ -n "${KERNEL_SRC:-}" ]; then
-		[ -f "$KERNEL_SRC/Kbuild" ] || fail "KERNEL_SRC=$KERNEL_SRC is no kernel tree"
+		check_tree "$KERNEL_SRC"
 		if [ -e "$KERNEL_SRC/.git" ]; then
 			git -C "$KERNEL_SRC" rev-parse --verify -q "HEAD^{tree}"
 			git -C "$KERNEL_SRC" diff HEAD --binary
@@ -64,9 +107,9 @@ source_id() {
 			(cd "$KERNEL_SRC" && find . -type f -printf '%P %s %T@\n' | LC_ALL=C sort)
 		fi
 	else
-		[ -f "$tarball" ] || fail "$tarball is missing; install linux-source-$version, or give" \
-			"a tree in KERNEL_SRC"
-		dpkg-query -W -f '${Package} ${Version}\n' "linux-source-$version" 2>/dev/null ||
+		[ -f "$tarball" ] || fail "$tarball is missing; install $package, or give a tree with" \
+			"make KERNEL=/path/to/linux"
+		dpkg-query -W -f '${Package} ${Version}\n' "$package" 2>/dev/null ||
 			sha256sum "$tarball"
 	fi
 }
@@ -77,13 +120,13 @@ port_id() {
 	"$compiler" --version | head -n 1
 	ld --version | head -n 1
 	gdb --version 2>/dev/null | head -n 1 || true
-	echo "$version $variant"
+	echo "$version"
+	[ ${#fragments[@]} = 0 ] || cat "${fragments[@]}"
 }
 
 source_hash=$(source_id | sha256sum | cut -c 1-16)
 key=$( (echo "$source_hash"; port_id) | sha256sum | cut -c 1-16)
-name=$version${variant:+-$variant}
-result=$cache/kernel/$name-$key
+result=$cache/kernel/$version-$key
 
 publish() {
 	if [ -n "$outdir" ]; then
@@ -100,7 +143,7 @@ publish() {
 mkdir -p "$cache/kernel"
 
 # One build at a time in one build tree; the second finds the result of the first.
-build=${BACKHOP_KBUILD_DIR:-$cache/build/$name${KERNEL_SRC:+-$(echo "$KERNEL_SRC" | sha256sum | cut -c 1-8)}}
+build=${BACKHOP_KBUILD_DIR:-$cache/build/$version${KERNEL_SRC:+-$(echo "$KERNEL_SRC" | sha256sum | cut -c 1-8)}}
 mkdir -p "$build"
 build=$(realpath "$build")
 exec 9>"$build/lock"
@@ -132,6 +175,22 @@ rsync -rc --delete "$here/arch/backhop/" "$src/arch/backhop/"
 
 # --- configuration ---
 
+# Leaves out the lines of a fragment that are for other kernels ("... # before 6.2").
+for_release() {
+	awk -v release="$1" '
+	function number(version, part) {
+		split(version, part, ".")
+		return part[1] * 1000 + part[2]
+	}
+	{ keep = 1 }
+	match($0, /[ \t]*# (before|since) [0-9]+\.[0-9]+$/) {
+		split(substr($0, RSTART), word)
+		keep = (number(release) < number(word[3])) == (word[2] == "before")
+		$0 = substr($0, 1, RSTART - 1)
+	}
+	keep'
+}
+
 mkdir -p "$obj"
 # Where the build happened must not show in the image.
 mapped=/usr/src/backhop/linux-$version
@@ -156,9 +215,8 @@ failed_build() {
 	fail "kernel $version: $1; the whole output is in $log"
 }
 
-fragments=("$here/config/network.config")
-[ -z "$variant" ] || fragments+=("$here/config/$variant.config")
-cat "${fragments[@]}" >"$build/fragment"
+release=$(tree_version "$src" | grep -oE '^[0-9]+\.[0-9]+')
+cat "$here/config/network.config" "${fragments[@]}" | for_release "$release" >"$build/fragment"
 
 progress "configuring"
 if ! cmp -s "$build/fragment" "$build/fragment-done" || [ ! -f "$obj/.config" ]; then

@@ -76,7 +76,9 @@ static int check_program(struct linux_binprm *bprm, char *paths, struct bh_exec 
 		return PTR_ERR(interpreter);
 	would_dump(bprm, interpreter);
 	ret = describe_file(interpreter, paths + BH_PATH_ROOM, &exec->interpreter);
-	allow_write_access(interpreter);
+	/* Most kernels, but not 6.11, keep a file from being written while it is executed. */
+	if (atomic_read(&file_inode(interpreter)->i_writecount) < 0)
+		allow_write_access(interpreter);
 	fput(interpreter);
 	return ret ?: bh_user_call(exec_check, exec);
 }

@@ -10,6 +10,7 @@
 #include <linux/irq.h>
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
+#include <linux/version.h>
 #include <trace/events/timer.h>
 #include <asm/irq_regs.h>
 #include <asm/setup.h>
@@ -74,5 +75,8 @@ void arch_cpu_idle(void)
 	do
 		pending = take_interrupts(bh_boot);
 	while (pending == BH_IRQ_NET && !timer_started && !need_resched());
+	/* Since 6.3 default_idle_call() (kernel/sched/idle.c) does this itself. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 	raw_local_irq_enable();
+#endif
 }

@@ -33,10 +33,10 @@ BH_WEAK_SYSCALL(sys_rt_sigreturn);
 /* The table is read twice: <linux/syscalls.h> doesn't declare all of it, so this file does. */
 #define __SYSCALL_NORETURN(nr, name) __SYSCALL(nr, name)
 #define __SYSCALL(nr, name)	     asmlinkage long name(BH_SYSCALL_ARGS);
-#include <asm/syscalls_64.h>
+#include <asm/syscall_table_64.h>
 #undef __SYSCALL
 
 #define __SYSCALL(nr, name) [nr] = name,
 const sys_call_ptr_t sys_call_table[] = {
-#include <asm/syscalls_64.h>
+#include <asm/syscall_table_64.h>
 };

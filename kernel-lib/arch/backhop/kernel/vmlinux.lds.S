@@ -28,6 +28,13 @@ PHDRS
 
 SECTIONS
 {
+	/*
+	 * The generator that takes random bits from the jitter of execution time: there is none, and
+	 * since 6.7 its start-up test (crypto/jitterentropy.c) waits for some without end. Here, as
+	 * the first section that matches is the one that counts.
+	 */
+	/DISCARD/ : { *jitterentropy-kcapi.o(.initcall*) }
+
 	bh_image_start = .;
 	. = SIZEOF_HEADERS;
 

@@ -2,7 +2,6 @@
 /* The sum under all Internet checksums: generic lib/checksum.c calls it as do_csum(). */
 #include <linux/types.h>
 #include <asm/checksum.h>
-#include <asm/unaligned.h>
 
 static __always_inline u64 add_carry(u64 sum, u64 value)
 {

@@ -15,8 +15,30 @@
 BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
-KERNELS ?= 6.1
+KERNELS ?= 6.1 6.12
 JOBS    ?= $(shell nproc)
+
+# Which kernel images: those of the Debian packages linux-source-VERSION in KERNELS, or instead of
+# them that of a tree of yours, `make KERNEL=/path/to/linux`, which is called as its version says
+# ("6.13.0-rc3") or KERNEL_NAME. KERNEL_CONFIG adds configuration: paths of fragments, or names of
+# those in kernel-lib/config; the images' names end in the fragments' ("6.1-debug").
+KERNEL_CONFIG ?=
+KERNEL_NAME   ?=
+export KERNEL_CONFIG KERNEL_NAME
+kernel-name = KERNEL_CONFIG="$(KERNEL_CONFIG)" KERNEL_NAME=$(KERNEL_NAME) kernel-lib/build.sh --name
+ifeq ($(origin KERNEL),command line)
+override KERNEL := $(patsubst ~/%,$(HOME)/%,$(KERNEL))
+KERNEL_NAMES := $(shell $(kernel-name) $(KERNEL))
+else
+KERNEL :=
+KERNEL_NAMES := $(KERNELS)
+ifneq ($(KERNEL_CONFIG),)
+KERNEL_NAMES := $(addsuffix $(or $(shell $(kernel-name)),!),$(KERNELS))
+endif
+endif
+ifneq ($(or $(findstring !,$(KERNEL_NAMES)),$(if $(KERNEL_NAMES),,!)),)
+$(error there is no such kernel, see above)
+endif
 
 # V=1 shows the commands.
 Q      = $(if $(V),,@)
@@ -45,12 +67,12 @@ UNIT_TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 NODE_PROGRAMS = $(patsubst tests/programs/%.c,$(BUILD)/programs/%,$(wildcard tests/programs/*.c))
 NODE_PROGRAMS += $(addprefix $(BUILD)/programs/,threads-no-pie threads-static-pie signals-no-pie \
 	signals-static-pie abi-no-pie)
-KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNELS))
+KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNEL_NAMES))
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all backhop kernels deps demo test unit lint format bench install clean help FORCE
+.PHONY: all backhop kernels deps demo test test-debug unit lint format bench install clean help FORCE
 
 all: backhop kernels $(BUILD)/gdb-plugin $(BUILD)/libbackhop.a $(BUILD)/backhop.pc ## the program, the kernel images, the gdb plugin, the library for scenarios in C
 
@@ -101,7 +123,8 @@ kernels: $(KERNEL_DIRS)
 # build.sh knows what an image depends on: it takes the image from its cache (named by the hash of
 # all its inputs) or builds it there, and links it here. Asking costs well under a second.
 $(BUILD)/kernel-%: FORCE
-	@env -u MAKEFLAGS -u MAKELEVEL kernel-lib/build.sh $* $(abspath $@) >/dev/null
+	@env -u MAKEFLAGS -u MAKELEVEL KERNEL_SRC="$(if $(KERNEL),$(abspath $(KERNEL)))" \
+		kernel-lib/build.sh $* $(abspath $@) >/dev/null
 
 $(BUILD)/gdb-plugin: FORCE
 	@mkdir -p $(BUILD)
@@ -131,16 +154,24 @@ $(BUILD)/programs/%-no-pie: tests/programs/%.c tests/programs/check.h
 $(BUILD)/unit/test_posix: | $(NODE_PROGRAMS)
 
 deps: ## installs the Debian packages that are missing
-	@scripts/install-deps
+	@KERNELS="$(if $(KERNEL),,$(KERNELS))" scripts/install-deps
 
-demo: deps ## records a failing ping, then walks back from the loss to its sender in gdb
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+# The demo's nodes are all 6.1.
+demo: ## records a failing ping, then walks back from the loss to its sender in gdb
+	@KERNELS=6.1 scripts/install-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all KERNELS=6.1
 	@DEMO=$(DEMO) scripts/demo $(BUILD)
 
 test: ## builds all and runs every test
-	@scripts/install-deps test
+	@KERNELS="$(if $(KERNEL),,$(KERNELS))" scripts/install-deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS)
-	@BUILD=$(BUILD) tests/run $(TESTS)
+	@BUILD=$(BUILD) tests/run $(TEST_KERNEL) $(TESTS)
+
+test-debug: ## every test on 6.1 with lockdep and the kernel's other checks
+	@$(MAKE) --no-print-directory test KERNELS=6.1 KERNEL_CONFIG=debug
+
+# A tree or a configuration of yours takes the place of the kernels that tests name.
+TEST_KERNEL = $(if $(KERNEL)$(KERNEL_CONFIG),--kernel $(firstword $(KERNEL_NAMES)))
 
 lint: deps ## format, include direction, warnings, shell and Python checks, hygiene
 	@scripts/lint
@@ -149,7 +180,7 @@ format: ## reformats the C files as lint wants them
 	find $(LAYERS) cli include examples tests bench -name '*.[ch]' -exec clang-format -i {} +
 
 bench: ## every benchmark, one JSON object a line
-	@scripts/install-deps bench
+	@KERNELS="$(KERNELS)" scripts/install-deps bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@BUILD=$(BUILD) bench/run all
 
@@ -158,7 +189,7 @@ SHARE  = $(DESTDIR)$(PREFIX)/share
 
 install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/backhop $(DESTDIR)$(PREFIX)/bin/backhop
-	for version in $(KERNELS); do \
+	for version in $(KERNEL_NAMES); do \
 		rm -rf $(LIBDIR)/kernel-$$version && mkdir -p $(LIBDIR) && \
 		cp -rL --preserve=timestamps $(BUILD)/kernel-$$version $(LIBDIR)/ || exit 1; done
 	cd gdb-plugin && find . -name '*.py' -exec install -D -m 644 {} $(abspath $(LIBDIR))/gdb-plugin/{} \;
@@ -177,7 +208,7 @@ clean: ## removes the build folder; kernel images stay in their cache
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 FORCE:
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *home;
@@ -89,12 +90,32 @@ char *bh_kernel_folder(void)
 	return home && has_kernels(home) ? strdup(home) : NULL;
 }
 
+/* A kernel given by its path: an image, or the folder with one. */
+static struct bh_error *find_image_at(const char *place, char **path_ret)
+{
+	struct stat status;
+
+	if (stat(place, &status) == 0 && S_ISDIR(status.st_mode))
+		*path_ret = existing(place, "", "image");
+	else
+		*path_ret = access(place, R_OK) == 0 ? strdup(place) : NULL;
+	if (*path_ret)
+		return NULL;
+	return bh_error_new(
+		BH_ERR_MACHINE,
+		"there is no kernel image at %s; give the path of an image or of a folder "
+		"that holds one, such as build/kernel-6.1",
+		place);
+}
+
 struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret)
 {
 	const char *chosen = getenv("BACKHOP_KERNEL_DIR");
 	char name[128];
 	char *path;
 
+	if (strchr(version, '/'))
+		return find_image_at(version, path_ret);
 	snprintf(name, sizeof(name), "kernel-%s/image", version);
 	if (chosen && *chosen) {
 		path = existing(chosen, "", name);

@@ -12,7 +12,7 @@
 /* Where the library was installed. */
 void bh_installed_home(const char *folder);
 
-/* For bh_sim_config.find_kernel; arg is not used. The caller frees *path_ret. A version that isn't
+/* For bh_sim_config.find_kernel: version is a name, or a path with a slash in it; arg is not used. The caller frees *path_ret. A version that isn't
  * built is BH_ERR_MACHINE with the command that builds it. */
 struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret);
 

@@ -199,6 +199,8 @@ cc=$compiler
 if command -v ccache >/dev/null; then
 	cc="ccache $compiler"
 	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
+	# What was compiled for one tree is found again for a copy of it somewhere else.
+	export CCACHE_BASEDIR=$build CCACHE_NOHASHDIR=1
 fi
 
 kernel_make() {

@@ -10,6 +10,7 @@
 
 #define COUNT_OF(array)	 (sizeof(array) / sizeof((array)[0]))
 #define KERNEL_DEFAULT	 "6.1"
+#define KERNEL_PATH_MAX	 1024
 #define RAM_BYTES_MIN	 (16ull << 20)
 #define RAM_BYTES_MAX	 (2ull << 30)
 #define COMMAND_LINE_MAX 1024u
@@ -46,12 +47,17 @@ static struct bh_error *check_kernel(const struct bh_scenario_reader *reader,
 	const char *text = value->text;
 	size_t length = strlen(text);
 
-	/* It becomes a part of a path. */
+	/* A name becomes a part of a path. */
 	if (length > 0 && length < 32 && text[0] != '.' &&
-	    strspn(text, WORDS_LETTERS WORDS_DIGITS "._-") == length)
+	    strspn(text, WORDS_LETTERS WORDS_DIGITS "._+-") == length)
 		return NULL;
-	return bh_scenario_error(reader, value,
-				 "\"%.40s\" is no kernel version; write one such as \"6.1\"", text);
+	if (strchr(text, '/') && length < KERNEL_PATH_MAX && !has_control_character(text))
+		return NULL;
+	return bh_scenario_error(
+		reader, value,
+		"\"%.40s\" is no kernel version; write one such as \"6.1\", or the "
+		"path of a kernel image",
+		text);
 }
 
 static struct bh_error *read_ram_bytes(const struct bh_scenario_reader *reader,

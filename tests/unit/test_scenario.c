@@ -297,8 +297,10 @@ static const struct {
 	{"topology: {nodes: {..: {}}}\n",
 	 "t.yaml:1:20: \"..\" can't be the name of a node: 1 to 63 letters, digits, hyphens, and a "
 	 "letter or digit at both ends"},
-	{"topology: {nodes: {a: {kernel: ../../x}}}\n",
-	 "t.yaml:1:32: \"../../x\" is no kernel version; write one such as \"6.1\""},
+	{"topology: {nodes: {a: {kernel: .x y}}}\n",
+	 "t.yaml:1:32: \".x y\" is no kernel version; write one such as \"6.1\", or the path of a "
+	 "kernel "
+	 "image"},
 	{"topology: {nodes: {a: {ram: 64M}}}\n",
 	 "t.yaml:1:29: \"64M\" isn't a size: unknown unit \"M\"; did you mean \"MB\"?"},
 	{"topology: {nodes: {a: {ram: 1MiB}}}\n",

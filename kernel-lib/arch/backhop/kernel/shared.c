@@ -21,6 +21,7 @@
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/memfd.h>
+#include <uapi/linux/shm.h>
 
 #include "../../../ipc/util.h"
 #include "user.h"

@@ -199,7 +199,7 @@ install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 	for header in include/backhop/*.h; do \
 		install -D -m 644 $$header $(DESTDIR)$(PREFIX)/$$header || exit 1; done
 	install -D -m 644 $(BUILD)/libbackhop.a $(DESTDIR)$(PREFIX)/lib/libbackhop.a
-	mkdir $(BUILD)/home && $(call home_object,$(PREFIX)/lib/backhop,$(BUILD)/home/home.o) && \
+	mkdir -p $(BUILD)/home && $(call home_object,$(PREFIX)/lib/backhop,$(BUILD)/home/home.o) && \
 		$(AR) r $(DESTDIR)$(PREFIX)/lib/libbackhop.a $(BUILD)/home/home.o && rm -r $(BUILD)/home
 	mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	$(call pkgconfig,$(PREFIX)/include,$(PREFIX)/lib) >$(DESTDIR)$(PREFIX)/lib/pkgconfig/backhop.pc

@@ -127,10 +127,11 @@ void bh_build_fail(struct bh_build *build, const char *format, ...)
 /* How a program ended; valid during the callback. */
 struct bh_program_end {
 	uint32_t node;
-	int pid;	    /* in the node; 0: the program could not be started */
-	int exit_status;    /* 0 to 255; -1: it was killed by a signal, or could not be started */
-	int signal;	    /* that killed it, else 0 */
-	const char *output; /* what it wrote to stdout, up to 1 MiB, with a zero behind it */
+	int pid;	 /* in the node; 0: the program could not be started */
+	int exit_status; /* 0 to 255; -1: it was killed by a signal, or could not be started */
+	int signal;	 /* that killed it, else 0 */
+	/* What it wrote to stdout itself (not its children), up to 1 MiB, with a zero behind it. */
+	const char *output;
 	size_t output_size; /* bytes */
 };
 

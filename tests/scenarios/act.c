@@ -101,6 +101,40 @@ static int lose_second(struct bh_run *run, const struct bh_frame_info *frame, vo
 	return is_ping && frame->is_received == (arg != NULL) && ++step == 2;
 }
 
+static void check_words(struct bh_run *run, const struct bh_program_end *end, void *arg)
+{
+	fail_unless(run, strcmp(end->output, "in: two lines 1000 100 it's\n") == 0, end->output);
+	fail_unless(run, end->exit_status == 3, "the exit status is another");
+	step++;
+}
+
+static void check_two(struct bh_run *run, void *arg)
+{
+	fail_unless(run, step == 2, "not both ended");
+}
+
+/* What both kinds of start understand. */
+static const char *const words[] = {
+	"-c", "read x; read y; echo in: $x $y $(id -u) $(id -g) $A; exit 3", NULL};
+static const char *const variables[] = {"A=it's", NULL};
+static const struct bh_program sh = {
+	.path = "/bin/sh",
+	.argv = words,
+	.environment = variables,
+	.stdin_text = "two\nlines\n",
+	.uid = 1000,
+	.gid = 100,
+	.expected_exit = 3,
+	.must_end = 1,
+	.more = "strace: true",
+	.finished = check_words,
+};
+
+static void start_sh(struct bh_run *run, void *arg)
+{
+	bh_run_program(run, node_b, &sh);
+}
+
 static void build_fault(struct bh_build *b, const char *fault)
 {
 	if (strcmp(fault, "node") == 0)
@@ -132,6 +166,10 @@ static void build(struct bh_build *b, int argc, char **argv)
 	if (is_test("steps")) {
 		bh_build_schedule(b, BH_S(3), first, NULL);
 		bh_build_at_end(b, check, NULL);
+	} else if (is_test("program")) {
+		bh_build_program(b, node_a, &sh);
+		bh_build_schedule(b, BH_S(1), start_sh, NULL);
+		bh_build_at_end(b, check_two, NULL);
 	} else if (is_test("act-in-look")) {
 		bh_build_look(b, BH_S(1), act_in_look, NULL);
 	} else if (is_test("start-nothing")) {

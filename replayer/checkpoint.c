@@ -3,6 +3,7 @@
 #include "replayer/checkpoint.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Number of checkpoints at or before position. */
 static size_t count_up_to(const struct bh_checkpoints *checkpoints, struct bh_position position)
@@ -30,13 +31,22 @@ static uint64_t distance(uint64_t left, uint64_t right)
 	return left > right ? left - right : right - left;
 }
 
+/* Half of the checkpoints lie so close to the user, the other half so evenly over the run. */
+#define NEAR_SHARE 0.3
+#define EVEN_SHARE (2.0 / BH_CHECKPOINTS_MAX)
+#define NEAREST_NS 1e6
+/* So many are kept whatever memory they take. */
+#define BH_CHECKPOINTS_MIN 8
+
 /*
- * Losing a checkpoint lengthens the way to what follows it by the gap before it; the further away
- * the user is, the less that matters.
+ * Losing a checkpoint lengthens the way to what follows it by the gap before it. That matters as
+ * much as the gap is large: against the distance from the user, for who goes back step by step; or
+ * against the whole run, for who goes anywhere.
  */
 static size_t least_useful(const struct bh_checkpoints *checkpoints, size_t newest)
 {
 	uint64_t here_ns = checkpoints->copies[newest]->cost_ns;
+	double whole_ns = (double)checkpoints->copies[checkpoints->count - 1]->cost_ns + 1;
 	double least = 0;
 	size_t found = 0;
 
@@ -45,13 +55,27 @@ static size_t least_useful(const struct bh_checkpoints *checkpoints, size_t newe
 			continue;
 		uint64_t own_ns = checkpoints->copies[i]->cost_ns;
 		uint64_t gap_ns = distance(own_ns, checkpoints->copies[i - 1]->cost_ns);
-		double use = (double)(gap_ns + 1) / ((double)distance(own_ns, here_ns) + 1e6);
+		double near_ns = NEAR_SHARE * ((double)distance(own_ns, here_ns) + NEAREST_NS);
+		double even_ns = EVEN_SHARE * whole_ns;
+		double use = (double)(gap_ns + 1) / (near_ns < even_ns ? near_ns : even_ns);
 		if (!found || use < least) {
 			least = use;
 			found = i;
 		}
 	}
 	return found;
+}
+
+static int has_too_many(struct bh_checkpoints *checkpoints)
+{
+	uint64_t pages = 0;
+
+	if (!checkpoints->pages_max)
+		checkpoints->pages_max = (uint64_t)sysconf(_SC_PHYS_PAGES) / 4;
+	for (size_t i = 0; i < checkpoints->count; i++)
+		pages += checkpoints->copies[i]->pages;
+	return checkpoints->count > BH_CHECKPOINTS_MAX ||
+	       (pages > checkpoints->pages_max && checkpoints->count > BH_CHECKPOINTS_MIN);
 }
 
 struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct bh_copy *copy)
@@ -74,12 +98,13 @@ struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct b
 		(checkpoints->count - at) * sizeof(*checkpoints->copies));
 	checkpoints->copies[at] = added;
 	checkpoints->count++;
-	if (checkpoints->count > BH_CHECKPOINTS_MAX) {
+	while (has_too_many(checkpoints)) {
 		size_t gone = least_useful(checkpoints, at);
 		bh_copy_destroy(checkpoints->copies[gone]);
 		checkpoints->count--;
 		memmove(checkpoints->copies + gone, checkpoints->copies + gone + 1,
 			(checkpoints->count - gone) * sizeof(*checkpoints->copies));
+		at -= gone < at;
 	}
 	return NULL;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The pool of checkpoints: copies that stand still, in the order of their positions. Their number
- * is bounded; when there are too many, the one goes whose loss costs least: dense around the place
- * where the user is, thinned exponentially with distance. The first one never goes. Called by
+ * is bounded, and so is the memory that they keep, to a quarter of the machine's; when there are too many, the one goes whose loss costs least: dense around the place
+ * where the user is, thinned exponentially with distance, but nowhere so thin that a way from the
+ * last one before would be longer than a fair share of the run. The first one never goes. Called by
  * timeline.c.
  */
 #ifndef BH_REPLAYER_CHECKPOINT_H
@@ -10,11 +11,12 @@
 
 #include "replayer/copy.h"
 
-#define BH_CHECKPOINTS_MAX 32
+#define BH_CHECKPOINTS_MAX 64
 
 struct bh_checkpoints {
 	struct bh_copy *copies[BH_CHECKPOINTS_MAX + 1];
 	size_t count;
+	uint64_t pages_max; /* of all together; 0: not known yet */
 };
 
 /* Forks copy, which must be exact, and keeps the fork, unless there is one at this position. */

@@ -78,9 +78,12 @@ struct bh_copy {
 	const struct bh_space *space;
 	struct bh_tracee *tracee;
 	struct bh_position position;
-	int is_exact;	  /* position.instruction is known */
-	int is_counting;  /* ticks are counted */
-	uint64_t cost_ns; /* host time from the beginning to here: only to choose checkpoints */
+	int is_exact;	 /* position.instruction is known */
+	int is_counting; /* ticks are counted */
+	/* What it takes to come here from the beginning, in CPU time and stops: only to choose
+	 * checkpoints. Not the time by the clock, in which other work may have had the CPU. */
+	uint64_t cost_ns;
+	uint64_t pages;		    /* a checkpoint's own ones, about */
 	struct bh_planted *planted; /* ascending by address */
 	size_t planted_count;
 	uint64_t written_stop_event; /* what bh_gate.stop_event holds */

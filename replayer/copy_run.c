@@ -2,7 +2,6 @@
 /* Moving a copy forward, by one instruction or until something stops it. See copy.h. */
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #include "replayer/copy.h"
 #include "replayer/copy_internal.h"
@@ -11,16 +10,11 @@
 
 #define TRAP_FLAG 0x100ull
 #define POLL_MS	  100
+/* What a stop costs, about: one of a run, and one of a single step. */
+#define STOP_NS 5000
+#define STEP_NS 20000
 /* How long an interrupted run may take to reach its next event before it is held anyway. */
 #define PATIENCE_MS 3000
-
-static uint64_t host_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
 
 static struct bh_error *write_word(struct bh_copy *copy, const volatile void *address,
 				   uint64_t value)
@@ -219,7 +213,6 @@ static struct bh_error *raw_step(struct bh_copy *copy, struct bh_end *end)
 struct bh_error *bh_copy_step(struct bh_copy *copy, const struct bh_limits *limits,
 			      struct bh_end *end_ret)
 {
-	uint64_t start_ns = host_ns();
 	struct bh_end end = {0};
 
 	BH_TRY(set_stop_event(copy, copy->position.event + 1));
@@ -233,7 +226,7 @@ struct bh_error *bh_copy_step(struct bh_copy *copy, const struct bh_limits *limi
 		copy->position.tick++;
 		copy->position.instruction = 0;
 	}
-	copy->cost_ns += host_ns() - start_ns;
+	copy->cost_ns += STEP_NS;
 	*end_ret = end;
 	return NULL;
 }
@@ -383,7 +376,7 @@ static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits
 struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limits,
 			     struct bh_end *end_ret)
 {
-	uint64_t start_ns = host_ns();
+	uint64_t start_ns = bh_tracee_cpu_ns(copy->tracee);
 	struct bh_end end = {0};
 	int is_done = 0;
 
@@ -408,7 +401,8 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 		BH_TRY(wait_for_end(copy, &end));
 	}
 	settle(copy, limits, &end);
-	copy->cost_ns += host_ns() - start_ns;
+	uint64_t end_ns = bh_tracee_cpu_ns(copy->tracee);
+	copy->cost_ns += STOP_NS + (end_ns > start_ns ? end_ns - start_ns : 0);
 	*end_ret = end;
 	return NULL;
 }

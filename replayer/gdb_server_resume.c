@@ -146,9 +146,10 @@ static void add_last_stop(struct bh_gdb_server *server)
 		add_divergence(server);
 		break;
 	case BH_STOP_BRANCH_END:
-		bh_gdb_print(server, "What was called ended the copy that it ran in; functions of a "
-				     "program, malloc for a string too, can be called where that "
-				     "program runs. The replay is where it was.\n");
+		bh_gdb_print(server,
+			     "What was called ended the copy that it ran in; functions of a "
+			     "program, malloc for a string too, can be called where that "
+			     "program runs. The replay is where it was.\n");
 		add_stop(server, 0, "");
 		break;
 	}

@@ -3,9 +3,11 @@
 #include "replayer/ptrace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -603,6 +605,35 @@ struct bh_error *bh_tracee_fork(struct bh_tracee *tracee, void (*after_fork)(voi
 	}
 	*copy_ret = copy;
 	return NULL;
+}
+
+uint64_t bh_tracee_cpu_ns(const struct bh_tracee *tracee)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (tracee->is_gone || clock_getcpuclockid(tracee->pid, &clock) ||
+	    clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
+}
+
+uint64_t bh_tracee_page_faults(const struct bh_tracee *tracee)
+{
+	char path[32], text[512];
+	unsigned long faults = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tracee->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t count = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[count > 0 ? count : 0] = 0;
+	/* Behind the name, which may hold anything: state, six numbers, then this one. */
+	const char *name_end = strrchr(text, ')');
+	if (!name_end || sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
+		return 0;
+	return faults;
 }
 
 pid_t bh_tracee_pid(const struct bh_tracee *tracee)

@@ -90,6 +90,11 @@ unsigned int bh_tracee_watch_hits(struct bh_tracee *tracee);
 struct bh_error *bh_tracee_call(struct bh_tracee *tracee, long (*function)(long argument),
 				long argument, long *result_ret);
 
+/* CPU time that it has used; 0 if that isn't known. */
+uint64_t bh_tracee_cpu_ns(const struct bh_tracee *tracee);
+/* Pages that it got or had copied so far; 0 if that isn't known. */
+uint64_t bh_tracee_page_faults(const struct bh_tracee *tracee);
+
 pid_t bh_tracee_pid(const struct bh_tracee *tracee);
 
 #endif

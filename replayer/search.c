@@ -146,7 +146,7 @@ static struct bh_error *run_to_event(struct chunk *chunk, uint64_t event, int *i
 	*is_done_ret = 0;
 	while (timeline->current->position.event < event || !timeline->current->is_exact) {
 		uint64_t from = timeline->current->position.event;
-		uint64_t start_ns = bh_timeline_now_ns();
+		uint64_t start_ns = timeline->current->cost_ns;
 		limits.stop_event = bh_timeline_slice(timeline, event);
 		fill_limits(chunk, &limits);
 		BH_TRY(bh_copy_run(timeline->current, &limits, &end));
@@ -165,8 +165,8 @@ static struct bh_error *run_to_event(struct chunk *chunk, uint64_t event, int *i
 			return NULL;
 		}
 		bh_timeline_learn(timeline, timeline->position.event - from,
-				  bh_timeline_now_ns() - start_ns);
-		BH_TRY(bh_timeline_checkpoint(timeline, BH_CHECKPOINT_RUN_NS));
+				  timeline->current->cost_ns - start_ns);
+		BH_TRY(bh_timeline_checkpoint_run(timeline));
 		set_anchor(chunk, timeline->position, 0);
 		chunk->skip_planted = 0;
 		if (timeline->current->position.event >= event)

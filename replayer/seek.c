@@ -26,15 +26,15 @@ struct bh_error *bh_timeline_to_event(struct bh_timeline *timeline, uint64_t eve
 		BH_TRY(bh_copy_count(timeline->current, 0));
 	while (timeline->current->position.event < event) {
 		uint64_t from = timeline->current->position.event;
-		uint64_t start_ns = bh_timeline_now_ns();
+		uint64_t start_ns = timeline->current->cost_ns;
 		limits.stop_event = bh_timeline_slice(timeline, event);
 		BH_TRY(bh_copy_run(timeline->current, &limits, &end));
 		*arrival_ret = bh_timeline_arrival(timeline, &end);
 		if (*arrival_ret != BH_ARRIVED || end.kind != BH_END_EVENT)
 			return NULL;
 		bh_timeline_learn(timeline, timeline->position.event - from,
-				  bh_timeline_now_ns() - start_ns);
-		BH_TRY(bh_timeline_checkpoint(timeline, BH_CHECKPOINT_RUN_NS));
+				  timeline->current->cost_ns - start_ns);
+		BH_TRY(bh_timeline_checkpoint_run(timeline));
 		if (timeline->current->position.event < event && bh_timeline_poll(timeline)) {
 			*arrival_ret = BH_ARRIVED_INTERRUPT;
 			return NULL;

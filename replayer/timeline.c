@@ -146,13 +146,20 @@ void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy)
 	timeline->position = copy->position;
 }
 
+/* Here current's way has a checkpoint. */
+static void set_base(struct bh_timeline *timeline)
+{
+	timeline->base_cost_ns = timeline->current->cost_ns;
+	timeline->base_faults = bh_tracee_page_faults(timeline->current->tracee);
+}
+
 struct bh_error *bh_timeline_restore(struct bh_timeline *timeline, struct bh_copy *checkpoint)
 {
 	struct bh_copy *copy;
 
 	BH_TRY(bh_copy_fork(checkpoint, &copy));
-	timeline->base_cost_ns = checkpoint->cost_ns;
 	bh_timeline_set_current(timeline, copy);
+	set_base(timeline);
 	return NULL;
 }
 
@@ -162,8 +169,25 @@ struct bh_error *bh_timeline_checkpoint(struct bh_timeline *timeline, uint64_t l
 
 	if (!current->is_exact || current->cost_ns < timeline->base_cost_ns + limit_ns)
 		return NULL;
-	timeline->base_cost_ns = current->cost_ns;
-	return bh_checkpoints_add(&timeline->checkpoints, current);
+	current->pages = bh_tracee_page_faults(current->tracee) - timeline->base_faults;
+	BH_TRY(bh_checkpoints_add(&timeline->checkpoints, current));
+	set_base(timeline);
+	return NULL;
+}
+
+struct bh_error *bh_timeline_checkpoint_run(struct bh_timeline *timeline)
+{
+	const struct bh_copy *current = timeline->current;
+	uint64_t faults, limit_ns = current->cost_ns / 256;
+
+	if (current->cost_ns < timeline->base_cost_ns + BH_CHECKPOINT_RUN_NS)
+		return NULL;
+	faults = bh_tracee_page_faults(current->tracee) - timeline->base_faults;
+	if (limit_ns < 8 * (BH_CHECKPOINT_FORK_NS + faults * BH_PAGE_COPY_NS))
+		limit_ns = 8 * (BH_CHECKPOINT_FORK_NS + faults * BH_PAGE_COPY_NS);
+	if (limit_ns > BH_CHECKPOINT_RUN_MAX_NS)
+		limit_ns = BH_CHECKPOINT_RUN_MAX_NS;
+	return bh_timeline_checkpoint(timeline, limit_ns);
 }
 
 uint64_t bh_timeline_slice(const struct bh_timeline *timeline, uint64_t target)

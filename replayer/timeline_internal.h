@@ -5,9 +5,16 @@
 
 #include "replayer/timeline.h"
 
-/* Free runs leave a checkpoint this often (host time), and go in slices of about a third. */
-#define BH_CHECKPOINT_RUN_NS 40000000ull
-#define BH_SLICE_NS	     12000000ull
+/*
+ * Free runs leave a checkpoint this often (cost), and go in slices of about a third. Less often
+ * when checkpoints are dear, because each makes the run copy the pages it goes on to write: they
+ * may cost an eighth of the run. And less often in a long run, because only some are kept.
+ */
+#define BH_CHECKPOINT_RUN_NS	 40000000ull
+#define BH_CHECKPOINT_RUN_MAX_NS 400000000ull
+#define BH_CHECKPOINT_FORK_NS	 1000000ull
+#define BH_PAGE_COPY_NS		 3000ull
+#define BH_SLICE_NS		 12000000ull
 /* Inside an event a checkpoint (about 1 ms) is left when getting there took this long. */
 #define BH_CHECKPOINT_EVENT_NS 2000000ull
 /* Long stretches of single steps leave one this often. */
@@ -25,6 +32,7 @@ struct bh_timeline {
 	void *poll_arg;
 	uint64_t polled_ns;    /* host time of the last question */
 	uint64_t base_cost_ns; /* current's cost when its way last had a checkpoint */
+	uint64_t base_faults;  /* page faults of current at that time */
 	uint64_t slice_events; /* events that take about BH_SLICE_NS */
 };
 
@@ -37,6 +45,8 @@ void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy)
 struct bh_error *bh_timeline_restore(struct bh_timeline *timeline, struct bh_copy *checkpoint);
 /* Leaves a checkpoint here if the way here from the last one cost more than limit_ns. */
 struct bh_error *bh_timeline_checkpoint(struct bh_timeline *timeline, uint64_t limit_ns);
+/* The same where the run has just come to an event, as often as the above says. */
+struct bh_error *bh_timeline_checkpoint_run(struct bh_timeline *timeline);
 /* The next event to stop at on the way to target, so that a slice takes about BH_SLICE_NS. */
 uint64_t bh_timeline_slice(const struct bh_timeline *timeline, uint64_t target);
 /* After a run of some events that took ns. */

@@ -12,6 +12,8 @@
 
 struct bh_clab_options {
 	const char *stop_time; /* of the scenario; containerlab has none */
+	/* Put in front of relative paths of this machine, such as "../lab/"; or "". */
+	const char *path_prefix;
 	/* Hears of each thing that has no counterpart, in one sentence with its place. */
 	void (*note)(void *arg, const char *sentence);
 	void *arg;

@@ -34,8 +34,7 @@ static const struct {
 	{"image",
 	 "an image has no counterpart: the node has this machine's files and programs, and "
 	 "starts what cmd and exec say"},
-	{"binds", "binds have no counterpart: the node sees this machine's files under their own "
-		  "names"},
+	{"binds", NULL},
 	{"env-files", "env-files aren't read: copy their lines into env"},
 	{"ports", "published ports have no counterpart: nothing of this machine reaches a node"},
 	{"publish", "published ports have no counterpart: nothing of this machine reaches a node"},
@@ -169,6 +168,65 @@ static void add_word(struct bh_text *to, const char *word)
 	for (; *word; word++)
 		bh_text_add(to, *word == '\'' ? "'\\''" : "%c", *word);
 	bh_text_add(to, "'");
+}
+
+/* "host:node", "host:node:ro,Z". Returns the part of the node in node_ret, or 0 after a note. */
+static int read_bind(struct bh_clab *clab, const struct bh_clab_node *node,
+		     const struct bh_yaml_node *item, char host_ret[512], char node_ret[512],
+		     int *is_read_only_ret)
+{
+	const char *text = bh_clab_text(item), *colon = text ? strchr(text, ':') : NULL;
+	size_t length = colon ? strcspn(colon + 1, ":") : 0;
+
+	if (!colon || colon == text || colon - text >= 512 || length == 0 || length >= 512 ||
+	    colon[1] != '/' || strchr("~$", text[0]) || strstr(text, "__clab")) {
+		bh_clab_note(clab, item, node,
+			     "a bind is a path of this machine, a colon and a path in the node, so "
+			     "\"%.60s\" has no counterpart",
+			     text ? text : "this one");
+		return 0;
+	}
+	snprintf(host_ret, 512, "%.*s", (int)(colon - text), text);
+	snprintf(node_ret, 512, "%.*s", (int)length, colon + 1);
+	*is_read_only_ret = strstr(colon + 1 + length, "ro") != NULL;
+	return 1;
+}
+
+/* Level by level, the most specific first; one place of the node is bound once. */
+static void add_binds(struct bh_clab *clab, const struct bh_clab_node *node)
+{
+	char host[512], place[512], quoted[520];
+	struct bh_text binds = {0}, places = {0};
+	int is_read_only;
+
+	for (int i = 0; i < LEVELS; i++) {
+		const struct bh_yaml_node *list =
+			node->levels[i] ? bh_yaml_find(node->levels[i], "binds") : NULL;
+
+		for (size_t j = 0; list && list->kind == BH_YAML_SEQUENCE && j < list->child_count;
+		     j++) {
+			struct bh_text bind = {0};
+
+			if (!read_bind(clab, node, list->children[j], host, place, &is_read_only))
+				continue;
+			snprintf(quoted, sizeof(quoted), "\n%s\n", place);
+			if (places.bytes && strstr(places.bytes, quoted))
+				continue;
+			bh_text_add(&places, "%s", quoted);
+			bh_text_add(&bind, "%s%s:%s%s",
+				    host[0] == '/' ? "" : clab->options.path_prefix,
+				    strncmp(host, "./", 2) ? host : host + 2, place,
+				    is_read_only ? ":ro" : "");
+			bh_text_add(&binds, "        - ");
+			bh_text_add_quoted(&binds, bind.bytes ? bind.bytes : "");
+			bh_text_add(&binds, "\n");
+			bh_text_free(&bind);
+		}
+	}
+	if (binds.bytes)
+		bh_text_add(&clab->yaml, "      binds:\n%s", binds.bytes);
+	bh_text_free(&binds);
+	bh_text_free(&places);
 }
 
 static void add_variable_word(struct bh_text *text, const char *key, const char *value)
@@ -414,6 +472,7 @@ void bh_clab_add_node(struct bh_clab *clab, const struct bh_clab_node *node)
 	bh_text_add(&clab->yaml, ":\n");
 	add_memory(clab, node);
 	add_sysctls(clab, node);
+	add_binds(clab, node);
 	add_exec(clab, node);
 	add_processes(clab, node);
 }

@@ -31,9 +31,39 @@ static struct bh_error *write_result(const char *path, const char *yaml)
 	return NULL;
 }
 
+/* The folder of path, with a slash at its end, as an absolute path; NULL if it isn't there. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = NULL, *absolute, *result = NULL;
+
+	if (asprintf(&folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".") < 0)
+		return NULL;
+	absolute = realpath(folder, NULL);
+	free(folder);
+	if (absolute && asprintf(&result, "%s/", absolute) < 0)
+		result = NULL;
+	free(absolute);
+	return result;
+}
+
+/* Relative paths begin in the folder of the file that has them: in the scenario they stay as they
+ * are if it lies in the same one. */
+static struct bh_error *choose_prefix(const char *from, const char *to, char **prefix_ret)
+{
+	char *from_folder = folder_of(from), *to_folder = folder_of(to ? to : "./");
+
+	if (from_folder && to_folder && strcmp(from_folder, to_folder) == 0)
+		from_folder[0] = '\0';
+	free(to_folder);
+	*prefix_ret = from_folder ? from_folder : strdup("");
+	return *prefix_ret ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
+}
+
 static struct bh_error *import(const char *from, const char *to, const char *stop_time)
 {
-	const struct bh_clab_options options = {.stop_time = stop_time, .note = print_note};
+	struct bh_clab_options options = {.stop_time = stop_time, .note = print_note};
+	char *prefix;
 	uint64_t stop_ns;
 	uint8_t *bytes;
 	size_t length;
@@ -47,9 +77,14 @@ static struct bh_error *import(const char *from, const char *to, const char *sto
 		bh_error_free(error);
 		return named;
 	}
-	BH_TRY(bh_file_read(from, "a topology of containerlab", FILE_BYTES_MAX, &bytes, &length));
-	error = bh_clab_import((const char *)bytes, length, from, &options, &yaml);
-	free(bytes);
+	BH_TRY(choose_prefix(from, to, &prefix));
+	options.path_prefix = prefix;
+	error = bh_file_read(from, "a topology of containerlab", FILE_BYTES_MAX, &bytes, &length);
+	if (!error) {
+		error = bh_clab_import((const char *)bytes, length, from, &options, &yaml);
+		free(bytes);
+	}
+	free(prefix);
 	BH_TRY(error);
 	error = write_result(to, yaml);
 	free(yaml);

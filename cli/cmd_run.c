@@ -18,7 +18,7 @@ struct run {
 	struct bh_shell *shell;
 };
 
-static struct bh_error *run_scenario(struct run *run, const char *scenario_path, const char *folder,
+static struct bh_error *run_scenario(struct run *run, const char *folder,
 				     const struct bh_shell_options *shell, int is_quiet,
 				     const struct bh_sim_result **result_ret)
 {
@@ -31,7 +31,7 @@ static struct bh_error *run_scenario(struct run *run, const char *scenario_path,
 	};
 
 	BH_TRY(bh_inputs_create_live(&run->inputs));
-	bh_inputs_set_scenario(run->inputs, scenario_path);
+	bh_inputs_set_scenario(run->inputs, run->file.program ? run->file.program : run->file.name);
 	config.inputs = run->inputs;
 	BH_TRY(bh_shell_create(shell, run->file.scenario, &run->shell));
 	config.terminal = bh_shell_terminal(run->shell);
@@ -69,7 +69,7 @@ static int cmd_run(int argc, char **argv)
 	struct bh_error *error = bh_scenario_arguments_open(argc, argv, seed, &run.file);
 
 	if (!error)
-		error = run_scenario(&run, argv[1], folder, &shell, is_quiet, &result);
+		error = run_scenario(&run, folder, &shell, is_quiet, &result);
 	bh_shell_destroy(run.shell);
 	if (error) {
 		status = bh_cli_fail(error);

@@ -12,8 +12,9 @@
 /* Where the library was installed. */
 void bh_installed_home(const char *folder);
 
-/* For bh_sim_config.find_kernel: version is a name, or a path with a slash in it; arg is not used. The caller frees *path_ret. A version that isn't
- * built is BH_ERR_MACHINE with the command that builds it. */
+/* For bh_sim_config.find_kernel: version is a name, or a path with a slash in it; arg is not used.
+ * The caller frees *path_ret. A version that isn't built is BH_ERR_MACHINE with the command that
+ * builds it. */
 struct bh_error *bh_find_kernel(void *arg, const char *version, char **path_ret);
 
 /* The folder that has kernel-VERSION/ for the versions that are there; NULL if there is none. The

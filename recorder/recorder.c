@@ -472,7 +472,8 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 	const struct bh_sim_observer *next = &config->observer;
 
 	BH_TRY(bh_inputs_create_live(&recorder->inputs));
-	bh_inputs_set_scenario(recorder->inputs, config->scenario_path);
+	bh_inputs_set_scenario(recorder->inputs,
+			       config->program_path ? config->program_path : config->scenario_path);
 	if (config->terminal) {
 		recorder->terminal = *config->terminal;
 		recorder->terminal.arg = recorder;

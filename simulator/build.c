@@ -35,6 +35,7 @@ static void destroy_nodes(struct bh_build *build)
 		free(node->name);
 		bh_text_free(&node->settings);
 		bh_text_free(&node->sysctls);
+		bh_text_free(&node->binds);
 		bh_text_free(&node->setup);
 		bh_text_free(&node->programs);
 	}
@@ -217,6 +218,17 @@ void bh_build_sysctl(struct bh_build *build, uint32_t node, const char *key, con
 	bh_text_add(&found->sysctls, "\n");
 }
 
+void bh_build_bind(struct bh_build *build, uint32_t node, const char *bind)
+{
+	struct bh_build_node *found = find_node(build, node, "bh_build_bind");
+
+	if (!found)
+		return;
+	bh_text_add(&found->binds, "        - ");
+	bh_text_add_quoted(&found->binds, bind);
+	bh_text_add(&found->binds, "\n");
+}
+
 void bh_build_exec(struct bh_build *build, uint32_t node, const char *command_line)
 {
 	struct bh_build_node *found = find_node(build, node, "bh_build_exec");
@@ -386,6 +398,8 @@ static void add_node(struct bh_text *text, const struct bh_build_node *node)
 		bh_text_add(text, "%s", node->settings.bytes);
 	if (node->sysctls.length)
 		bh_text_add(text, "      sysctls:\n%s", node->sysctls.bytes);
+	if (node->binds.length)
+		bh_text_add(text, "      binds:\n%s", node->binds.bytes);
 	if (node->setup.length)
 		bh_text_add(text, "      exec:\n%s", node->setup.bytes);
 	if (node->programs.length)

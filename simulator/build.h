@@ -52,7 +52,7 @@ struct bh_build_finish {
 
 struct bh_build_node {
 	char *name;
-	struct bh_text settings, sysctls, setup, programs;
+	struct bh_text settings, sysctls, binds, setup, programs;
 	size_t program_count;
 };
 

@@ -96,6 +96,9 @@ uint32_t bh_build_node(struct bh_build *build, const char *name);
 void bh_build_node_set(struct bh_build *build, uint32_t node, const char *key, const char *yaml);
 /* A sysctl ("net.ipv4.ip_forward", "1"), written before anything runs on the node. */
 void bh_build_sysctl(struct bh_build *build, uint32_t node, const char *key, const char *value);
+/* Shows a file or folder of this machine in another place: "HOST-PATH:NODE-PATH", with ":ro" behind
+ * it if programs may not write there. A relative HOST-PATH begins in the folder of this program. */
+void bh_build_bind(struct bh_build *build, uint32_t node, const char *bind);
 /* A set-up line, split into words as a shell splits: run at time 0, one after the other; each must
  * exit with 0. */
 void bh_build_exec(struct bh_build *build, uint32_t node, const char *command_line);

@@ -163,6 +163,7 @@ static void build(struct bh_build *b, int argc, char **argv)
 	node_a = bh_build_node(b, "a");
 	node_b = bh_build_node(b, "b");
 	bh_build_link(b, "a:eth0", "b:eth0", NULL);
+	bh_build_bind(b, node_a, "/etc/hostname:/usr/bound:ro");
 	if (is_test("steps")) {
 		bh_build_schedule(b, BH_S(3), first, NULL);
 		bh_build_at_end(b, check, NULL);

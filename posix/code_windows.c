@@ -105,14 +105,33 @@ static uint64_t function_start(const struct bh_elf *elf, const uint8_t *file, ui
 	       (uint64_t)(int64_t)read_i32(table + EH_TABLE_OFFSET + (low - 1) * 8);
 }
 
+/* Compilers with unwind tables of another make (Go's) and none for these fill what is left before
+ * the next function with int3. */
+#define INT3	     0xcc
+#define FUNCTION_PAD 3u
+#define FUNCTION_SPAN                                                                              \
+	65536u /* the table's answer for a place farther off is for another function */
+
+static uint64_t start_by_padding(const struct bh_elf_segment *segment, const uint8_t *file,
+				 uint64_t offset)
+{
+	uint64_t at = offset & ~15ull;
+
+	for (; at >= segment->offset + FUNCTION_PAD; at -= 16)
+		if (file[at - 1] == INT3 && file[at - 2] == INT3 && file[at - 3] == INT3)
+			return at;
+	return segment->offset;
+}
+
 /* Where a sweep that is to meet offset begins: an offset in the file. */
 static uint64_t sweep_start(const struct bh_elf *elf, const struct bh_elf_segment *segment,
 			    const uint8_t *file, uint64_t offset)
 {
-	uint64_t start = function_start(elf, file, segment->address + (offset - segment->offset));
+	uint64_t address = segment->address + (offset - segment->offset);
+	uint64_t start = function_start(elf, file, address);
 
-	if (start < segment->address || start - segment->address > offset - segment->offset)
-		return segment->offset;
+	if (start < segment->address || start > address || address - start > FUNCTION_SPAN)
+		return start_by_padding(segment, file, offset);
 	return segment->offset + (start - segment->address);
 }
 

@@ -80,12 +80,33 @@ static void test_immovable(void)
 	bh_disassembler_destroy(disassembler);
 }
 
+/* Without an unwind table (Go's programs): what lies before the int3s between two functions, here
+ * half of a mov, doesn't hide the cpuid that the next function begins with. */
+static void test_no_table(void)
+{
+	uint8_t file[32] = {0};
+	struct bh_elf elf = {0};
+	struct bh_elf_segment segment = {.address = 0x400000, .file_size = sizeof(file)};
+	struct bh_sweep *sweep = bh_sweep_create(&elf, &segment, file);
+
+	memset(file, 0x90, sizeof(file));
+	memcpy(file + 11, "\x48\xb8\xcc\xcc\xcc\x0f\xa2", 7);
+	ok(bh_sweep_is_instruction(sweep, 16), "a function begins behind int3s");
+	ok(!bh_sweep_is_instruction(sweep, 17), "and not within its instruction");
+	bh_sweep_destroy(sweep);
+	file[14] = 0x90;
+	sweep = bh_sweep_create(&elf, &segment, file);
+	ok(!bh_sweep_is_instruction(sweep, 16), "and not where there are none");
+	bh_sweep_destroy(sweep);
+}
+
 int main(void)
 {
 	survey("/lib/x86_64-linux-gnu/libc.so.6", 96);
 	survey("/lib64/ld-linux-x86-64.so.2", 85);
 	test_copy();
 	test_immovable();
+	test_no_table();
 	printf("1..%d\n", count);
 	return failures != 0;
 }

@@ -165,6 +165,9 @@ static void print_detail(struct bh_drop_names *names, const struct bh_event *eve
 		printf("  pid %" PRIu64 " %s", event->value >> 32,
 		       (uint32_t)event->value == 2 ? "stderr" : "stdout");
 		break;
+	case BH_EVENT_CARRIER:
+		printf("  dev %" PRIu32 " %s", event->device, event->value ? "up" : "down");
+		break;
 	case BH_EVENT_ACTION:
 		printf("  number %" PRIu64 " of the timeline", event->value);
 		break;

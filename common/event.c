@@ -12,7 +12,7 @@ static const char *const kind_names[BH_EVENT_KIND_COUNT] = {
 	[BH_EVENT_EXEC] = "exec",	[BH_EVENT_EXIT] = "exit",     [BH_EVENT_OUTPUT] = "output",
 	[BH_EVENT_CONSOLE] = "console", [BH_EVENT_HALT] = "halt",     [BH_EVENT_STOP] = "stop",
 	[BH_EVENT_DROP] = "drop",	[BH_EVENT_ACTION] = "action", [BH_EVENT_WAKE] = "wake",
-	[BH_EVENT_INPUT] = "input",
+	[BH_EVENT_CARRIER] = "carrier", [BH_EVENT_INPUT] = "input",
 };
 
 static const char *const loss_names[] = {

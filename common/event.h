@@ -34,6 +34,9 @@ enum bh_event_kind {
 	BH_EVENT_ACTION,
 	BH_EVENT_WAKE,	/* a device's link has room again; cause: the TX that filled its queue */
 	BH_EVENT_INPUT, /* somebody types at a terminal; hash: bytes, value: rows << 16 | columns */
+	/* A device's carrier changed because the one at the other end was switched on or off;
+	 * value: 1 up, 0 down; cause: the event in which that happened. */
+	BH_EVENT_CARRIER,
 	BH_EVENT_KIND_COUNT,
 };
 

@@ -28,6 +28,12 @@ struct bh_sim_wire {
 	/* … and what it is set to. */
 	uint64_t next_ns, next_sequence;
 	int is_scheduled;
+	/* Of a link: the other direction. NULL: it leads to or from a segment. */
+	struct bh_sim_wire *back;
+	int is_off; /* `from` is switched off by its node, */
+	/* … which `to` hears of in an event of its own. */
+	int is_state_news;
+	uint64_t state_sequence, state_cause;
 	uint64_t held_cause; /* the TX event that filled a queue that holds its device */
 };
 
@@ -227,6 +233,7 @@ void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire);
 void *bh_sim_frame_prepare(void *host, unsigned int length);
 void bh_sim_frame_transmit(void *host, unsigned int device, unsigned int length,
 			   unsigned long lineage);
+void bh_sim_device_state(void *host, unsigned int device, int is_on);
 int bh_sim_frame_receive(void *host, struct bh_rx_frame *frame_ret);
 /* Of the timeline. */
 void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index);

@@ -103,6 +103,7 @@ struct bh_error *bh_sim_links_create(struct bh_sim *sim)
 		end_name(scenario, &link->end[i % 2], from);
 		end_name(scenario, &link->end[1 - i % 2], to);
 		create_wire(sim, i, &link->end[i % 2].sends, from, to);
+		sim->wires[i].back = &sim->wires[i ^ 1];
 	}
 	for (size_t i = 0; i < scenario->segment_count; i++) {
 		BH_TRY(create_segment(sim, i, first_end));
@@ -192,6 +193,12 @@ static unsigned int speed_mbps(const struct bh_sim_wire *sending)
 	return rate_bps < 1000000 ? 1 : (unsigned int)(rate_bps / 1000000);
 }
 
+/* Whether the device that sends on this wire has a carrier, if it is on. */
+static int has_carrier(const struct bh_sim_wire *sending)
+{
+	return !sending->direction.is_down && !(sending->back && sending->back->is_off);
+}
+
 void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices)
 {
 	struct bh_sim *sim = node->sim;
@@ -215,7 +222,7 @@ void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices)
 		if (end->has_mac)
 			memcpy(device->mac, end->mac, sizeof(device->mac));
 		node->wires[i] = &sim->wires[sending];
-		device->carrier = !node->wires[i]->direction.is_down;
+		device->carrier = has_carrier(node->wires[i]);
 		device->mtu = ends[i].mtu;
 		device->speed_mbps = speed_mbps(node->wires[i]);
 		node->wires[i]->from = node;
@@ -272,7 +279,14 @@ static void schedule(struct bh_sim *sim, struct bh_sim_wire *wire)
 {
 	uint64_t time_ns = 0, sequence = 0;
 
-	if (!bh_link_next(&wire->direction, &time_ns, &sequence)) {
+	int is_wanted = bh_link_next(&wire->direction, &time_ns, &sequence);
+
+	if (wire->is_state_news && (!is_wanted || time_ns > sim->now_ns)) {
+		is_wanted = 1;
+		time_ns = sim->now_ns;
+		sequence = wire->state_sequence;
+	}
+	if (!is_wanted) {
 		bh_event_queue_clear(sim->queue, wire->slot);
 		wire->is_scheduled = 0;
 		return;
@@ -395,6 +409,46 @@ void bh_sim_frame_transmit(void *host, unsigned int device, unsigned int length,
 		hold_device(sim, node->wires[device], event.event);
 }
 
+void bh_sim_device_state(void *host, unsigned int device, int is_on)
+{
+	struct bh_sim_node *node = host;
+	struct bh_sim *sim = node->sim;
+	struct bh_sim_wire *sending = node->wires[device];
+
+	if (sending->is_off == !is_on)
+		return;
+	sending->is_off = !is_on;
+	if (sending->segment && !is_on)
+		bh_mac_table_forget(&sending->segment->addresses, sending->port);
+	if (!sending->back)
+		return;
+	sending->is_state_news = 1;
+	sending->state_sequence = sim->sequence++;
+	sending->state_cause = sim->handling;
+	schedule(sim, sending);
+}
+
+/* The device at the other end was switched on or off. */
+static void tell_state(struct bh_sim *sim, struct bh_sim_wire *wire)
+{
+	struct bh_netdev *device = device_record(wire->to, wire->to_device);
+	struct bh_event event = {
+		.kind = BH_EVENT_CARRIER,
+		.cause = wire->state_cause,
+		.value = (uint64_t)has_carrier(wire->back),
+		.node = wire->to->id,
+		.device = wire->to_device,
+	};
+
+	wire->is_state_news = 0;
+	if (device->carrier == event.value || wire->to->is_dead)
+		return;
+	bh_sim_event_begin(sim, &event);
+	sim->handling = event.event;
+	device->carrier = (unsigned char)event.value;
+	bh_sim_node_resume(wire->to, BH_IRQ_LINK);
+}
+
 static void deliver(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_frame *frame)
 {
 	struct bh_sim_node *node = wire->to;
@@ -487,9 +541,11 @@ static void forward(struct bh_sim *sim, struct bh_sim_segment *segment, uint32_t
 
 void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire)
 {
+	wire->is_scheduled = 0;
+	if (wire->is_state_news)
+		tell_state(sim, wire);
 	struct bh_frame *frame = bh_link_receive(&wire->direction, &sim->frames, sim->now_ns);
 
-	wire->is_scheduled = 0;
 	settle(sim, wire);
 	if (!frame)
 		return;
@@ -516,7 +572,7 @@ static void tell_carrier(struct bh_sim *sim, struct bh_sim_wire *sending)
 	struct bh_sim_node *node = sending->from;
 	struct bh_netdev *device = device_record(node, sending->from_device);
 
-	device->carrier = !sending->direction.is_down;
+	device->carrier = (unsigned char)has_carrier(sending);
 	device->transmit_full = 0;
 	sending->direction.is_held = 0;
 	schedule(sim, sending);

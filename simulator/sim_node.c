@@ -170,6 +170,7 @@ const struct bh_host_ops bh_sim_host_ops = {
 	.timer_set = host_timer_set,
 	.console = bh_sim_console,
 	.entropy = host_entropy,
+	.device_state = bh_sim_device_state,
 	.frame_prepare = bh_sim_frame_prepare,
 	.frame_transmit = bh_sim_frame_transmit,
 	.frame_receive = bh_sim_frame_receive,

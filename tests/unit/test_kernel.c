@@ -141,11 +141,16 @@ static void host_spawn_result(void *arg, unsigned long id, int pid_or_errno)
 {
 }
 
+static void host_device_state(void *arg, unsigned int device, int is_on)
+{
+}
+
 static const struct bh_host_ops host_ops = {
 	.clock_ns = host_clock,
 	.timer_set = host_timer,
 	.console = host_console,
 	.entropy = host_entropy,
+	.device_state = host_device_state,
 	.frame_prepare = host_prepare,
 	.frame_transmit = host_transmit,
 	.frame_receive = host_receive,

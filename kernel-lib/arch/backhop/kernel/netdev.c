@@ -156,14 +156,18 @@ static int port_open(struct net_device *dev)
 		netif_start_queue(dev);
 	if (config->carrier)
 		netif_carrier_on(dev);
+	bh_boot->host_ops->device_state(bh_boot->host, port->index, 1);
 	return 0;
 }
 
-/* As on a device that is switched off: no carrier. */
+/* As on a device that is switched off: no carrier, here and at the other end of its link. */
 static int port_stop(struct net_device *dev)
 {
+	const struct bh_port *port = netdev_priv(dev);
+
 	netif_stop_queue(dev);
 	netif_carrier_off(dev);
+	bh_boot->host_ops->device_state(bh_boot->host, port->index, 0);
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 #ifndef BH_HOST_ABI_H
 #define BH_HOST_ABI_H
 
-#define BH_HOST_ABI_VERSION 4u
+#define BH_HOST_ABI_VERSION 5u
 
 #define BH_KERNEL_STACK_SIZE 32768ul
 #define BH_NO_DEADLINE	     (~0ul)
@@ -114,6 +114,8 @@ struct bh_host_ops {
 	 * the socket buffer, 0 if unknown. */
 	void (*frame_transmit)(void *host, unsigned int device, unsigned int len,
 			       unsigned long packet);
+	/* The node switched a device on or off; at boot all are on. */
+	void (*device_state)(void *host, unsigned int device, int is_on);
 	/* Takes the next received frame; returns 0 when there is none. */
 	int (*frame_receive)(void *host, struct bh_rx_frame *frame_ret);
 	/* The kernel dropped a packet. packet: lineage of the buffer, 0 if unknown. location:

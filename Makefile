@@ -173,8 +173,8 @@ test-debug: ## every test on 6.1 with lockdep and the kernel's other checks
 # A tree or a configuration of yours takes the place of the kernels that tests name.
 TEST_KERNEL = $(if $(KERNEL)$(KERNEL_CONFIG),--kernel $(firstword $(KERNEL_NAMES)))
 
-lint: deps ## format, include direction, warnings, shell and Python checks, hygiene
-	@scripts/lint
+lint: deps $(BUILD)/gen/posix/syscall_names.h ## format, include direction, warnings, shell and Python checks, hygiene
+	@BUILD=$(BUILD) scripts/lint
 
 format: ## reformats the C files as lint wants them
 	find $(LAYERS) cli include examples tests bench -name '*.[ch]' -exec clang-format -i {} +

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The pool of checkpoints: copies that stand still, in the order of their positions. Their number
- * is bounded, and so is the memory that they keep, to a quarter of the machine's; when there are too many, the one goes whose loss costs least: dense around the place
- * where the user is, thinned exponentially with distance, but nowhere so thin that a way from the
- * last one before would be longer than a fair share of the run. The first one never goes. Called by
- * timeline.c.
+ * is bounded, and so is the memory that they keep, to a quarter of the machine's; when there are
+ * too many, the one goes whose loss costs least: dense around the place where the user is, thinned
+ * exponentially with distance, but nowhere so thin that a way from the last one before would be
+ * longer than a fair share of the run. The first one never goes. Called by timeline.c.
  */
 #ifndef BH_REPLAYER_CHECKPOINT_H
 #define BH_REPLAYER_CHECKPOINT_H

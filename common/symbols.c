@@ -138,3 +138,68 @@ int bh_symbols_describe(const struct bh_symbols *symbols, uint64_t address, char
 		snprintf(text_ret, size, "%s+0x%llx", name, (unsigned long long)offset);
 	return 1;
 }
+
+/* --- stacks of programs --- */
+
+struct walk {
+	const struct bh_stack *stack;
+	uint64_t *counters;
+	size_t count, max;
+};
+
+/* There is one thread, whose number means nothing. */
+static pid_t next_thread(Dwfl *session, void *arg, void **thread_arg)
+{
+	if (*thread_arg)
+		return 0;
+	*thread_arg = arg;
+	return 1;
+}
+
+static bool read_memory(Dwfl *session, Dwarf_Addr address, Dwarf_Word *word_ret, void *arg)
+{
+	const struct walk *walk = arg;
+
+	return walk->stack->read(walk->stack->arg, address, word_ret);
+}
+
+static bool set_registers(Dwfl_Thread *thread, void *arg)
+{
+	const struct walk *walk = arg;
+
+	return dwfl_thread_state_registers(thread, 0, BH_STACK_REGISTERS, walk->stack->registers);
+}
+
+static int add_frame(Dwfl_Frame *frame, void *arg)
+{
+	struct walk *walk = arg;
+	Dwarf_Addr counter;
+
+	if (walk->count == walk->max || !dwfl_frame_pc(frame, &counter, NULL))
+		return DWARF_CB_ABORT;
+	walk->counters[walk->count++] = counter;
+	return DWARF_CB_OK;
+}
+
+size_t bh_stack_walk(const struct bh_stack *stack, uint64_t *counters_ret, size_t max)
+{
+	static const Dwfl_Thread_Callbacks thread_callbacks = {
+		.next_thread = next_thread,
+		.memory_read = read_memory,
+		.set_initial_registers = set_registers,
+	};
+	struct walk walk = {.stack = stack, .counters = counters_ret, .max = max};
+	Dwfl *session = dwfl_begin(&callbacks);
+
+	if (!session)
+		return 0;
+	dwfl_report_begin(session);
+	for (size_t i = 0; i < stack->image_count; i++)
+		dwfl_report_elf(session, stack->images[i].path, stack->images[i].path, -1,
+				stack->images[i].bias, 1);
+	dwfl_report_end(session, NULL, NULL);
+	if (dwfl_attach_state(session, NULL, 1, &thread_callbacks, &walk))
+		dwfl_getthread_frames(session, 1, add_frame, &walk);
+	dwfl_end(session);
+	return walk.count;
+}

@@ -30,4 +30,28 @@ int bh_symbols_describe(const struct bh_symbols *symbols, uint64_t address, char
 int bh_symbols_function(const struct bh_symbols *symbols, uint64_t address, char *text_ret,
 			size_t size);
 
+/* --- stacks of programs --- */
+
+/* In DWARF's order: rax rdx rcx rbx rsi rdi rbp rsp r8 ... r15 rip. */
+#define BH_STACK_REGISTERS 17
+
+/* A program or library in memory: the file, and what to add to its addresses. */
+struct bh_stack_image {
+	const char *path;
+	uint64_t bias;
+};
+
+struct bh_stack {
+	uint64_t registers[BH_STACK_REGISTERS];
+	const struct bh_stack_image *images;
+	size_t image_count;
+	void *arg;
+	/* 8 bytes of the program at address: 1, or 0 if it can't be read. */
+	int (*read)(void *arg, uint64_t address, uint64_t *word_ret);
+};
+
+/* Program counters from the innermost frame outwards, at most max, by the files' unwind tables;
+ * returns how many. Needs a stack of a host's program, not of a kernel task. */
+size_t bh_stack_walk(const struct bh_stack *stack, uint64_t *counters_ret, size_t max);
+
 #endif

@@ -5,10 +5,18 @@
  * ends.
  */
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/symbols.h"
 #include "posix/internal.h"
+
+#define IMAGES_MAX 256u
+#define FRAMES_MAX 40u
+#define REPORT_MAX 8192u
+#define STACK_SIZE (512ul << 10)
 
 static int is_crash(int signal)
 {
@@ -26,37 +34,147 @@ static int is_crash(int signal)
 	}
 }
 
-/* "/usr/bin/x+0x1234", or the address alone. */
-static void describe_place(const struct bh_task *task, uint64_t address, char *text, size_t size)
+/* A report in the making, by the task that crashed. */
+struct report {
+	struct bh_task *task;
+	uint64_t counters[FRAMES_MAX];
+	size_t count;
+	char text[REPORT_MAX];
+	size_t length;
+};
+
+static void add(struct report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void add(struct report *report, const char *format, ...)
+{
+	size_t room = sizeof(report->text) - report->length;
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(report->text + report->length, room, format, args);
+	va_end(args);
+	if (length > 0)
+		report->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+static const struct bh_posix_image *image_at(const struct bh_task *task, uint64_t address)
 {
 	for (uint64_t i = 0; i < bh_posix_images.count; i++) {
 		const struct bh_posix_image *image = &bh_posix_images.images[i];
 
 		if (image->node == task->node->id && image->pid == task->pid &&
-		    address - image->base < image->size) {
-			snprintf(text, size, "%s+0x%llx", image->path,
-				 (unsigned long long)(address - image->bias));
-			return;
-		}
+		    address - image->base < image->size)
+			return image;
 	}
-	snprintf(text, size, "0x%llx", (unsigned long long)address);
+	return NULL;
+}
+
+/* --- the stack --- */
+
+static int read_word(void *arg, uint64_t address, uint64_t *word_ret)
+{
+	const struct report *report = arg;
+
+	if (bh_memory_readable(report->task, address, sizeof(*word_ret)) < sizeof(*word_ret))
+		return 0;
+	memcpy(word_ret, (const void *)address, sizeof(*word_ret));
+	return 1;
+}
+
+static void walk(struct report *report)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)report->task->view.regs;
+	struct bh_stack_image images[IMAGES_MAX];
+	struct bh_stack stack = {
+		.registers = {regs->ax, regs->dx, regs->cx, regs->bx, regs->si, regs->di, regs->bp,
+			      regs->sp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12,
+			      regs->r13, regs->r14, regs->r15, regs->ip},
+		.images = images,
+		.arg = report,
+		.read = read_word,
+	};
+
+	for (uint64_t i = 0; i < bh_posix_images.count && stack.image_count < IMAGES_MAX; i++) {
+		const struct bh_posix_image *image = &bh_posix_images.images[i];
+
+		/* What a node has for itself may have the name of a file of the host. */
+		if (image->node == report->task->node->id && image->pid == report->task->pid &&
+		    !bh_posix_own_folder(image->path))
+			images[stack.image_count++] =
+				(struct bh_stack_image){image->path, image->bias};
+	}
+	report->count = bh_stack_walk(&stack, report->counters, FRAMES_MAX);
+	/* Without a table not even the first is told. */
+	if (!report->count)
+		report->counters[report->count++] = regs->ip;
+}
+
+/* --- the text --- */
+
+/* "main+0x12 (a.c:3) in /usr/bin/x", "/usr/bin/x+0x1234", or the address alone. is_caller: what is
+ * looked up is the call before the address. */
+static void add_place(struct report *report, uint64_t address, int is_caller)
+{
+	const struct bh_posix_image *image = image_at(report->task, address);
+	struct bh_symbols *symbols = NULL;
+	char text[256];
+
+	if (!image) {
+		add(report, "0x%llx", (unsigned long long)address);
+		return;
+	}
+	if (!bh_posix_own_folder(image->path))
+		symbols = bh_symbols_open(image->path);
+	if (bh_symbols_describe(symbols, address - image->bias - (uint64_t)is_caller, text,
+				sizeof(text)))
+		add(report, "%s in %s", text, image->path);
+	else
+		add(report, "%s+0x%llx", image->path, (unsigned long long)(address - image->bias));
+	bh_symbols_close(symbols);
+}
+
+struct crash {
+	struct report *report;
+	int signal, code;
+	uint64_t address;
+};
+
+static void write_report(void *arg)
+{
+	const struct crash *crash = arg;
+	struct report *report = crash->report;
+
+	walk(report);
+	add(report, "SIG%s at ", sigabbrev_np(crash->signal));
+	add_place(report, report->counters[0], 0);
+	/* Sent by a program, the signal has no address. */
+	if (crash->code > 0 && crash->signal != SIGABRT && crash->signal != SIGTRAP)
+		add(report, ", for address 0x%llx", (unsigned long long)crash->address);
+	for (size_t i = 1; i < report->count; i++) {
+		add(report, "\n  called from ");
+		add_place(report, report->counters[i], 1);
+	}
 }
 
 void bh_crash_op(void *user_host, void *argument, int signal, int code, unsigned long address)
 {
 	struct bh_posix_node *node = user_host;
-	const struct bh_task *task = argument;
-	const struct pt_regs *regs = (const struct pt_regs *)task->view.regs;
-	char text[400], place[280];
-	int length;
+	struct crash crash = {.signal = signal, .code = code, .address = address};
+	char *stack;
 
 	if (!is_crash(signal) || !node->callbacks.crash)
 		return;
-	describe_place(task, regs->ip, place, sizeof(place));
-	length = snprintf(text, sizeof(text), "SIG%s at %s", sigabbrev_np(signal), place);
-	/* Sent by a program, the signal has no address. */
-	if (code > 0 && signal != SIGABRT && signal != SIGTRAP && length < (int)sizeof(text))
-		snprintf(text + length, sizeof(text) - (size_t)length, ", for address 0x%lx",
-			 address);
-	node->callbacks.crash(node->arg, task->pid, signal, text);
+	/* Far too much for the task's kernel stack. */
+	crash.report = calloc(1, sizeof(*crash.report));
+	stack = malloc(STACK_SIZE);
+	if (crash.report && stack) {
+		crash.report->task = argument;
+		bh_on_stack(write_report, &crash,
+			    (void *)(((uint64_t)stack + STACK_SIZE) & ~15ull));
+		node->callbacks.crash(node->arg, crash.report->task->pid, signal,
+				      crash.report->text);
+	}
+	free(stack);
+	free(crash.report);
 }

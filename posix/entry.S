@@ -215,6 +215,30 @@ bh_user_iret:
 	.cfi_endproc
 	.size bh_user_enter, . - bh_user_enter
 
+/* void bh_on_stack(void (*function)(void *), void *arg, void *stack_top) */
+	.globl bh_on_stack
+	.hidden bh_on_stack
+	.type bh_on_stack, @function
+	.balign 16
+bh_on_stack:
+	.cfi_startproc
+	push %rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbp, 0
+	mov %rsp, %rbp
+	.cfi_def_cfa_register rbp
+	mov %rdx, %rsp
+	mov %rdi, %rax
+	mov %rsi, %rdi
+	call *%rax
+	mov %rbp, %rsp
+	.cfi_def_cfa_register rsp
+	pop %rbp
+	.cfi_adjust_cfa_offset -8
+	ret
+	.cfi_endproc
+	.size bh_on_stack, . - bh_on_stack
+
 /*
  * void bh_fp_save(void): puts the FP registers of the program whose task has trapped into its
  * record, if they are still in place. Keeps all registers but rax.

@@ -143,6 +143,8 @@ int bh_mm_map_copy(struct bh_mm *mm, uint64_t start, uint64_t length, int prot, 
 int bh_mm_unmap(struct bh_mm *mm, uint64_t start, uint64_t end);
 
 struct bh_task;
+/* How many of length bytes at address the program, and so the host, can read. */
+size_t bh_memory_readable(const struct bh_task *task, uint64_t address, size_t length);
 long bh_memory_mmap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs);
@@ -268,6 +270,9 @@ struct bh_elf {
 };
 /* 0 or -ENOEXEC; *why_ret is then a short reason. Safe on any bytes. */
 int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const char **why_ret);
+
+/* entry.S: calls function(arg) on another stack, for what needs more than a kernel task has. */
+void bh_on_stack(void (*function)(void *), void *arg, void *stack_top);
 
 /* crash.c */
 BH_OP void bh_crash_op(void *user_host, void *task, int signal, int code, unsigned long address);

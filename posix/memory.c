@@ -205,6 +205,29 @@ int bh_mm_unmap(struct bh_mm *mm, uint64_t start, uint64_t end)
 	return bh_regions_remove(mm, start, end);
 }
 
+/* How many of length bytes at address the program, and so we, can read. */
+size_t bh_memory_readable(const struct bh_task *task, uint64_t address, size_t length)
+{
+	size_t done = 0;
+
+	while (done < length) {
+		const struct bh_region *region = bh_regions_at(task->mm, address + done);
+		uint64_t end;
+
+		if (!region || !(region->prot & PROT_READ))
+			break;
+		end = region->end;
+		/* Behind the last page of a file there is nothing. */
+		if (region->file &&
+		    region->offset + (end - region->start) > bh_page_up(region->file->size))
+			end = region->start + bh_page_up(region->file->size) - region->offset;
+		if (address + done >= end)
+			break;
+		done = end - address < length ? end - address : length;
+	}
+	return done;
+}
+
 /* --- the system calls --- */
 
 /* Where a mapping goes: 0 and *start_ret, or -errno. */

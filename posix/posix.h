@@ -85,6 +85,7 @@ struct bh_posix_costs {
 	/* 0: only calls that follow one another at one instant cost anything, so that a program
 	 * that waits by asking sees time pass. */
 	int is_model;
+	int is_detailed;      /* one of the three behind the next isn't 0 */
 	uint64_t syscall_ns;  /* not 0 */
 	uint64_t kilobyte_ns; /* 1024 bytes read or written */
 	uint64_t fork_ns, exec_ns;

@@ -175,29 +175,6 @@ static void add(struct line *line, const char *format, ...)
 		line->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
-/* How many of length bytes at address the program, and so we, can read. */
-static size_t readable(const struct bh_task *task, uint64_t address, size_t length)
-{
-	size_t done = 0;
-
-	while (done < length) {
-		const struct bh_region *region = bh_regions_at(task->mm, address + done);
-		uint64_t end;
-
-		if (!region || !(region->prot & PROT_READ))
-			break;
-		end = region->end;
-		/* Behind the last page of a file there is nothing. */
-		if (region->file &&
-		    region->offset + (end - region->start) > bh_page_up(region->file->size))
-			end = region->start + bh_page_up(region->file->size) - region->offset;
-		if (address + done >= end)
-			break;
-		done = end - address < length ? end - address : length;
-	}
-	return done;
-}
-
 static void add_bytes(struct line *line, const uint8_t *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -219,7 +196,7 @@ static void add_buffer(struct line *line, const struct bh_task *task, uint64_t a
 {
 	size_t shown = length < SHOWN_BYTES ? (size_t)length : SHOWN_BYTES;
 
-	if (!address || readable(task, address, shown) < shown) {
+	if (!address || bh_memory_readable(task, address, shown) < shown) {
 		add(line, "0x%" PRIx64, address);
 		return;
 	}
@@ -230,7 +207,7 @@ static void add_buffer(struct line *line, const struct bh_task *task, uint64_t a
 
 static void add_string(struct line *line, const struct bh_task *task, uint64_t address)
 {
-	size_t room = readable(task, address, SHOWN_STRING), length;
+	size_t room = bh_memory_readable(task, address, SHOWN_STRING), length;
 
 	if (!address || !room) {
 		add(line, address ? "0x%" PRIx64 : "NULL", address);
@@ -245,7 +222,7 @@ static void add_string(struct line *line, const struct bh_task *task, uint64_t a
 static void add_vector(struct line *line, const struct bh_task *task, uint64_t address)
 {
 	add(line, "[");
-	for (int i = 0; i < 16 && readable(task, address, 8) == 8; i++, address += 8) {
+	for (int i = 0; i < 16 && bh_memory_readable(task, address, 8) == 8; i++, address += 8) {
 		uint64_t string = *(const uint64_t *)address;
 
 		if (!string)

@@ -220,7 +220,7 @@ BH_NO_FP void bh_syscall_dispatch(struct bh_task *task, struct pt_regs *regs)
 {
 	const struct bh_posix_costs *costs = &task->node->costs;
 
-	if (task->is_traced || costs->is_model || !is_plain(regs->orig_ax) || must_pay(task)) {
+	if (task->is_traced || costs->is_detailed || !is_plain(regs->orig_ax) || must_pay(task)) {
 		bh_fp_save();
 		dispatch_slowly(task, regs);
 		return;

@@ -91,6 +91,7 @@ static void set_costs(struct bh_sim_node *node)
 	const struct bh_scenario_cpu *cpu = &node->scenario->cpu;
 	const struct bh_posix_costs costs = {
 		.is_model = cpu->is_model,
+		.is_detailed = cpu->kilobyte_ns || cpu->fork_ns || cpu->exec_ns,
 		.syscall_ns = cpu->syscall_ns,
 		.kilobyte_ns = cpu->kilobyte_ns,
 		.fork_ns = cpu->fork_ns,

@@ -452,8 +452,10 @@ static void callback_crash(void *arg, int pid, int signal, const char *text)
 		return;
 	if (process)
 		process->has_crashed = 1;
-	bh_sim_fail(node->sim, "crash", node->id, node->sim->result.events, "%s%spid %d: %s",
-		    process ? process->result->command : "", process ? ", " : "", pid, text);
+	bh_sim_fail(node->sim, "crash", node->id, node->sim->result.events,
+		    "%s%spid %d: %.*s (its stack: files-%s/var/log/%d/crash)",
+		    process ? process->result->command : "", process ? ", " : "", pid,
+		    (int)strcspn(text, "\n"), text, node->scenario->name, pid);
 }
 
 static void write_status(struct bh_sim_node *node, int pid, int wait_status)

@@ -20,7 +20,8 @@
 #include "posix/inputs.h"
 #include "traces/trace.h"
 
-#define CHECKPOINT_NS 1000000000ull
+#define CHECKPOINT_NS	     1000000000ull
+#define PROMPT_CHECKPOINT_NS 100000000ull
 /* Of this many calls of between() one looks whether there is something to do: a chunk to write may
  * wait, and reading the host's clock costs a system call. */
 #define CALLS_PER_LOOK	 64u
@@ -287,20 +288,6 @@ static struct bh_error *typed_keep(struct bh_recorder *recorder, uint64_t event,
 	return NULL;
 }
 
-/* Hands on what is typed, and remembers it. */
-static enum bh_terminal_answer take_input(void *arg, const struct bh_terminal_moment *moment,
-					  struct bh_terminal_typed *typed_ret)
-{
-	struct bh_recorder *recorder = arg;
-	const struct bh_terminal *next = recorder->config.terminal;
-	enum bh_terminal_answer answer = next->input(next->arg, moment, typed_ret);
-
-	if (answer != BH_TERMINAL_TYPED || recorder->error)
-		return answer;
-	recorder->error = typed_keep(recorder, moment->next_event, typed_ret);
-	return recorder->error ? BH_TERMINAL_LEFT : answer;
-}
-
 static void show_output(void *arg, const void *data, size_t length)
 {
 	const struct bh_terminal *next = ((struct bh_recorder *)arg)->config.terminal;
@@ -361,6 +348,25 @@ static struct bh_error *checkpoint_write(struct bh_recorder *recorder)
 	if (error && end_error)
 		bh_error_free(end_error);
 	return error ? error : end_error;
+}
+
+/* Hands on what is typed, and remembers it. */
+static enum bh_terminal_answer take_input(void *arg, const struct bh_terminal_moment *moment,
+					  struct bh_terminal_typed *typed_ret)
+{
+	struct bh_recorder *recorder = arg;
+	const struct bh_terminal *next = recorder->config.terminal;
+
+	/* The person may think for long: what happened until now is not to be lost meanwhile. */
+	if (moment->is_read && !recorder->error &&
+	    bh_host_time_ns() - recorder->checkpoint_ns > PROMPT_CHECKPOINT_NS)
+		recorder->error = checkpoint_write(recorder);
+	enum bh_terminal_answer answer = next->input(next->arg, moment, typed_ret);
+
+	if (answer != BH_TERMINAL_TYPED || recorder->error)
+		return answer;
+	recorder->error = typed_keep(recorder, moment->next_event, typed_ret);
+	return recorder->error ? BH_TERMINAL_LEFT : answer;
 }
 
 static void observe_event(void *arg, const struct bh_event *event)

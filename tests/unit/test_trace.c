@@ -516,6 +516,79 @@ static void test_messages(const struct run *run)
 		exit(1);
 }
 
+/* A trace with a scenario and this input. */
+static struct bh_error *one_input_read(uint8_t role, const char *name, const char *text,
+				       size_t text_size, struct bh_trace **trace_ret)
+{
+	const struct bh_trace_start start = {"small", 7, names, 4};
+	const struct bh_trace_input scenario = {.role = BH_TRACE_SCENARIO,
+						.kind = 1,
+						.name = "x.yaml",
+						.text = scenario_text,
+						.text_size = strlen(scenario_text)};
+	const struct bh_trace_input input = {.role = role,
+					     .kind = 1,
+					     .number = 5,
+					     .name = name,
+					     .text = text,
+					     .text_size = text_size};
+	struct bh_trace_writer *writer;
+
+	if (truncate(file_path, 0))
+		exit(1);
+	must(bh_trace_writer_create(file_path, &start, &writer));
+	must(bh_trace_write_input(writer, &scenario));
+	must(bh_trace_write_input(writer, &input));
+	must(bh_trace_writer_flush_inputs(writer));
+	bh_trace_writer_destroy(writer);
+	return bh_trace_open(file_path, trace_ret);
+}
+
+/* Programs that are scenarios, terminals and what is typed there. */
+static void test_roles(void)
+{
+	static const struct {
+		const char *what, *name, *text;
+		size_t size;
+		const char *fault; /* NULL: it is read */
+		uint8_t role;
+	} inputs[] = {
+		{"a program", "/p", "a\0b", 4, NULL, BH_TRACE_PROGRAM},
+		{"a program without arguments", "/p", "", 0, NULL, BH_TRACE_PROGRAM},
+		{"a program by a relative path", "p", "", 0, "name", BH_TRACE_PROGRAM},
+		{"arguments without an end", "/p", "ab", 2, "arguments", BH_TRACE_PROGRAM},
+		{"no arguments at all", "/p", NULL, 0, "arguments", BH_TRACE_PROGRAM},
+		{"a terminal", "r1", "A=b\0\0/bin/sh", 13, NULL, BH_TRACE_TERMINAL},
+		{"a terminal without environment", "r1", "\0sh", 4, NULL, BH_TRACE_TERMINAL},
+		{"a terminal without program", "r1", "A=b\0", 5, "terminal", BH_TRACE_TERMINAL},
+		{"a terminal with nothing", "r1", "", 1, "terminal", BH_TRACE_TERMINAL},
+		{"a terminal whose words don't end", "r1", "A=b", 3, "terminal", BH_TRACE_TERMINAL},
+		{"what was typed", "5", "ls\r", 3, NULL, BH_TRACE_TYPED},
+		{"what wasn't typed", "5", NULL, 0, "typed", BH_TRACE_TYPED},
+	};
+
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+		struct bh_trace *trace = NULL;
+		struct bh_error *error = one_input_read(inputs[i].role, inputs[i].name,
+							inputs[i].text, inputs[i].size, &trace);
+
+		if (inputs[i].fault) {
+			check(message_has(error, inputs[i].fault), inputs[i].what);
+			continue;
+		}
+		must(error);
+		const struct bh_trace_input *input = bh_trace_input(trace, 1);
+		check(bh_trace_input_count(trace) == 2 && input->role == inputs[i].role &&
+			      !strcmp(input->name, inputs[i].name) && input->number == 5 &&
+			      input->text_size == inputs[i].size &&
+			      !memcmp(input->text, inputs[i].text, inputs[i].size),
+		      inputs[i].what);
+		bh_trace_close(trace);
+	}
+	if (truncate(file_path, 0))
+		exit(1);
+}
+
 static void test_size(const struct run *run)
 {
 	struct stat status;
@@ -547,6 +620,7 @@ int main(int argc, char **argv)
 	test_checkpoints(&forward);
 	test_damage(&small);
 	test_messages(&small);
+	test_roles();
 	test_size(&forward);
 	free(small.events);
 	free(forward.events);

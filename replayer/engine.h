@@ -57,6 +57,7 @@ struct bh_replay_thread {
 	int pid;
 	char name[64];	/* "r1/ping-3" style: node name, slash, comm, '-', pid */
 	int is_running; /* has the CPU now */
+	int is_active;	/* could run, or is a program's: not a kernel thread that waits */
 };
 
 struct bh_replay_image {

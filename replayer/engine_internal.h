@@ -58,7 +58,8 @@ struct bh_thread_list {
 	struct bh_replay_thread *threads;
 	uint64_t *tasks; /* their task_structs; 0 for thread 1 */
 	size_t count, capacity;
-	uint64_t move; /* valid for this one */
+	size_t node_start; /* while it is filled: the first of the node's */
+	uint64_t move;	   /* valid for this one */
 };
 
 struct bh_replay {

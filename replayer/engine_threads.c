@@ -75,32 +75,77 @@ static struct bh_error *add_thread(struct bh_thread_list *list,
 	return NULL;
 }
 
-static struct bh_error *add_task(struct bh_replay *replay, uint32_t number, uint64_t task)
+/* What is read of a task_struct at once: all fields of interest lie below this. */
+#define TASK_BYTES_MAX 16384u
+
+struct task {
+	uint64_t address;
+	uint8_t bytes[TASK_BYTES_MAX];
+};
+
+static uint64_t task_u64(const struct task *task, unsigned int offset)
+{
+	uint64_t value;
+
+	memcpy(&value, task->bytes + offset, sizeof(value));
+	return value;
+}
+
+static uint32_t task_u32(const struct task *task, unsigned int offset)
+{
+	uint32_t value;
+
+	memcpy(&value, task->bytes + offset, sizeof(value));
+	return value;
+}
+
+/* One call for a task, because of many nodes there are thousands. Returns 0 if it can't be read. */
+static int read_task(struct bh_replay *replay, const struct bh_task_layout *layout,
+		     uint64_t address, struct task *task_ret)
+{
+	const unsigned int offsets[] = {layout->tasks, layout->signal, layout->thread_node,
+					layout->pid,   layout->comm,   layout->state,
+					layout->mm};
+	unsigned int length = 0;
+
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		if (offsets[i] + 16 > length)
+			length = offsets[i] + 16;
+	}
+	task_ret->address = address;
+	return length <= TASK_BYTES_MAX &&
+	       bh_engine_read(replay, address, task_ret->bytes, length) == length;
+}
+
+static struct bh_error *add_task(struct bh_replay *replay, uint32_t number, const struct task *task)
 {
 	const struct bh_replay_node *node = &replay->nodes[number];
+	const struct bh_task_layout *layout = &node->layout;
 	struct bh_replay_thread thread = {.node = number};
-	char comm[17] = "";
 
-	thread.pid = (int)bh_engine_u32(replay, task + node->layout.pid);
+	thread.pid = (int)task_u32(task, layout->pid);
 	thread.id = thread_id(number, thread.pid);
+	thread.is_active = !task_u32(task, layout->state) || task_u64(task, layout->mm);
 	/* Between fork and the end of exit a task may be half in the lists. */
-	for (size_t i = 0; i < replay->list.count; i++) {
+	for (size_t i = replay->list.node_start; i < replay->list.count; i++) {
 		if (replay->list.threads[i].id == thread.id)
 			return NULL;
 	}
-	bh_engine_read(replay, task + node->layout.comm, comm, sizeof(comm) - 1);
-	snprintf(thread.name, sizeof(thread.name), "%.40s/%s-%d", node->name, comm, thread.pid);
-	return add_thread(&replay->list, &thread, task);
+	snprintf(thread.name, sizeof(thread.name), "%.40s/%.15s-%d", node->name,
+		 (const char *)task->bytes + layout->comm, thread.pid);
+	return add_thread(&replay->list, &thread, task->address);
 }
 
 /* All threads of the process that leader leads. The lists may be in the middle of a change, so
  * nothing in them is trusted. */
-static struct bh_error *add_process(struct bh_replay *replay, uint32_t number, uint64_t leader)
+static struct bh_error *add_process(struct bh_replay *replay, uint32_t number,
+				    const struct task *leader)
 {
 	const struct bh_replay_node *node = &replay->nodes[number];
 	const struct bh_task_layout *layout = &node->layout;
-	uint64_t signal = bh_engine_u64(replay, leader + layout->signal);
+	uint64_t signal = task_u64(leader, layout->signal);
 	uint64_t head = signal + layout->signal_thread_head;
+	struct task task;
 
 	BH_TRY(add_task(replay, number, leader));
 	if (!is_in_node(node, signal))
@@ -109,9 +154,14 @@ static struct bh_error *add_process(struct bh_replay *replay, uint32_t number, u
 	for (unsigned int i = 0; i < TASKS_PER_NODE_MAX && link != head; i++) {
 		if (!is_in_node(node, link))
 			return NULL;
-		if (link - layout->thread_node != leader)
-			BH_TRY(add_task(replay, number, link - layout->thread_node));
-		link = bh_engine_u64(replay, link);
+		if (link - layout->thread_node == leader->address) {
+			link = task_u64(leader, layout->thread_node);
+			continue;
+		}
+		if (!read_task(replay, layout, link - layout->thread_node, &task))
+			return NULL;
+		BH_TRY(add_task(replay, number, &task));
+		link = task_u64(&task, layout->thread_node);
 	}
 	return NULL;
 }
@@ -120,17 +170,20 @@ static struct bh_error *add_node(struct bh_replay *replay, uint32_t number)
 {
 	struct bh_replay_node *node = &replay->nodes[number];
 	const struct bh_task_layout *layout = bh_engine_layout(replay, node);
+	struct task task;
 
-	if (!layout)
+	if (!layout || !read_task(replay, layout, layout->init_task, &task))
 		return NULL;
-	BH_TRY(add_task(replay, number, layout->init_task));
+	replay->list.node_start = replay->list.count;
+	BH_TRY(add_task(replay, number, &task));
 	uint64_t head = layout->init_task + layout->tasks;
-	uint64_t link = bh_engine_u64(replay, head);
+	uint64_t link = task_u64(&task, layout->tasks);
 	for (unsigned int i = 0; i < TASKS_PER_NODE_MAX && link != head; i++) {
-		if (!is_in_node(node, link))
+		if (!is_in_node(node, link) ||
+		    !read_task(replay, layout, link - layout->tasks, &task))
 			return NULL;
-		BH_TRY(add_process(replay, number, link - layout->tasks));
-		link = bh_engine_u64(replay, link);
+		link = task_u64(&task, layout->tasks);
+		BH_TRY(add_process(replay, number, &task));
 	}
 	return NULL;
 }
@@ -138,7 +191,8 @@ static struct bh_error *add_node(struct bh_replay *replay, uint32_t number)
 static struct bh_error *fill_list(struct bh_replay *replay)
 {
 	struct bh_thread_list *list = &replay->list;
-	struct bh_replay_thread simulator = {.id = SIMULATOR_THREAD, .node = BH_NO_NODE};
+	struct bh_replay_thread simulator = {
+		.id = SIMULATOR_THREAD, .node = BH_NO_NODE, .is_active = 1};
 
 	if (list->move == replay->move)
 		return NULL;

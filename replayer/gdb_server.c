@@ -42,6 +42,56 @@ uint64_t bh_gdb_general_thread(const struct bh_gdb_server *server)
 	return server->general_thread > 0 ? (uint64_t)server->general_thread : server->stop.thread;
 }
 
+static size_t shown_place(const struct bh_gdb_server *server, uint64_t thread)
+{
+	size_t low = 0, high = server->shown_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (server->shown[middle] < thread)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int is_shown(const struct bh_gdb_server *server, uint64_t thread)
+{
+	size_t at = shown_place(server, thread);
+
+	return at < server->shown_count && server->shown[at] == thread;
+}
+
+void bh_gdb_show_thread(struct bh_gdb_server *server, uint64_t thread)
+{
+	size_t at = shown_place(server, thread);
+
+	if (is_shown(server, thread))
+		return;
+	if (server->shown_count == server->shown_capacity) {
+		size_t capacity = server->shown_capacity ? 2 * server->shown_capacity : 64;
+		uint64_t *grown = realloc(server->shown, capacity * sizeof(*grown));
+
+		if (!grown)
+			return; /* it is only listed less often */
+		server->shown = grown;
+		server->shown_capacity = capacity;
+	}
+	memmove(server->shown + at + 1, server->shown + at,
+		(server->shown_count - at) * sizeof(*server->shown));
+	server->shown[at] = thread;
+	server->shown_count++;
+}
+
+int bh_gdb_is_listed(const struct bh_gdb_server *server, const struct bh_replay_thread *thread,
+		     size_t count)
+{
+	return count <= BH_GDB_LIST_ALL || thread->is_active || thread->is_running ||
+	       is_shown(server, thread->id);
+}
+
 const struct bh_replay_thread *bh_gdb_find_thread(struct bh_gdb_server *server, uint64_t thread)
 {
 	const struct bh_replay_thread *threads;
@@ -159,6 +209,8 @@ static void select_thread(struct bh_gdb_server *server, struct bh_rsp_scan *scan
 		bh_gdb_refuse(server, "there is no such thread at this point of the replay");
 		return;
 	}
+	if (thread > 0)
+		bh_gdb_show_thread(server, (uint64_t)thread);
 	if (is_general)
 		server->general_thread = thread;
 	else
@@ -321,6 +373,7 @@ static void finish(struct bh_gdb_server *server)
 	bh_rsp_reader_free(&server->reader);
 	bh_buffer_free(&server->reply);
 	bh_buffer_free(&server->sent);
+	free(server->shown);
 }
 
 struct bh_error *bh_gdb_server_run(struct bh_replay *replay, int socket, const char *executable)

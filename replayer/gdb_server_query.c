@@ -37,7 +37,9 @@ void bh_gdb_thread_list(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
-		bh_rsp_text(&server->reply, "%sp1.%lx", i ? "," : "m", threads[i].id);
+		if (bh_gdb_is_listed(server, &threads[i], count))
+			bh_rsp_text(&server->reply, "%sp1.%lx", server->reply.length ? "," : "m",
+				    threads[i].id);
 	if (!count)
 		bh_rsp_text(&server->reply, "l");
 }

@@ -76,6 +76,7 @@ static void add_expedited(struct bh_gdb_server *server)
 static void add_stop(struct bh_gdb_server *server, unsigned int signal, const char *what)
 {
 	server->reply.length = 0;
+	bh_gdb_show_thread(server, server->stop.thread);
 	bh_rsp_text(&server->reply, "T%02xthread:p1.%lx;%s", signal, server->stop.thread, what);
 	add_expedited(server);
 }

@@ -43,6 +43,9 @@ struct bh_gdb_watchpoint {
 };
 
 #define BH_GDB_MAX_FILES 16
+/* gdb reads the whole list at each stop. Up to so many threads it has all of them, above that
+ * kernel threads that wait only when they were shown before. */
+#define BH_GDB_LIST_ALL 300
 
 struct bh_gdb_server {
 	struct bh_replay *replay;
@@ -74,6 +77,9 @@ struct bh_gdb_server {
 	struct bh_gdb_watchpoint *watchpoints;
 	size_t watchpoint_count;
 
+	uint64_t *shown; /* threads that gdb has been shown by name: they stay in the list */
+	size_t shown_count, shown_capacity;
+
 	int files[BH_GDB_MAX_FILES]; /* host descriptors of vFile:open, or -1 */
 };
 
@@ -92,6 +98,11 @@ void bh_gdb_print(struct bh_gdb_server *server, const char *text);
 int bh_gdb_poll(void *server);
 /* General thread as the engine counts: never 0. */
 uint64_t bh_gdb_general_thread(const struct bh_gdb_server *server);
+/* A thread that gdb was told of or has selected stays in the list as long as it exists. */
+void bh_gdb_show_thread(struct bh_gdb_server *server, uint64_t thread);
+/* Is it in the list, which has so many threads altogether? */
+int bh_gdb_is_listed(const struct bh_gdb_server *server, const struct bh_replay_thread *thread,
+		     size_t count);
 /* The engine's entry for a thread; NULL if it doesn't exist now. */
 const struct bh_replay_thread *bh_gdb_find_thread(struct bh_gdb_server *server, uint64_t thread);
 

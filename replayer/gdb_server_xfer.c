@@ -71,6 +71,8 @@ static struct bh_error *build_threads(struct bh_gdb_server *server, struct bh_bu
 	BH_TRY(bh_replay_threads(server->replay, &threads, &count));
 	bh_rsp_text(document, "<?xml version=\"1.0\"?>\n<threads>\n");
 	for (size_t i = 0; i < count; i++) {
+		if (!bh_gdb_is_listed(server, &threads[i], count))
+			continue;
 		bh_rsp_text(document, "<thread id=\"p1.%lx\" name=\"", threads[i].id);
 		add_xml(document, threads[i].name);
 		bh_rsp_text(document, "\">%s</thread>\n", threads[i].is_running ? "running" : "");

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Moving through a long replay, for bench/run: what a client of the server waits for. Speaks the
+remote protocol itself (tests/gdb/rsp.py), so that gdb's own time isn't in the figures."""
+
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable, Dict, List
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/gdb"))
+
+from rsp import Server, timed  # noqa: E402
+
+Report = Callable[..., None]
+GOTOS = 40
+RUNS = 5
+STEPS = 200
+# if $vtime == 1: see docs/remote-protocol.md for the register's number.
+FALSE_CONDITION = "X7,26003e22011327"
+
+
+class Long:
+    """A long replay that was passed once, and the addresses of kernel functions in it."""
+
+    def __init__(self, trace: Path, backhop: Path) -> None:
+        self.server = Server(str(trace), str(backhop))
+        self.last: int = self.server.private("qBackhop:run")["events"]
+        nodes = self.server.private("qBackhop:nodes")
+        self.base: Dict[str, int] = {node["node_name"]: node["base"] for node in nodes}
+        names = subprocess.run(["nm", nodes[0]["image"] + ".debug"], capture_output=True, text=True,
+                               check=True).stdout
+        self.offset: Dict[str, int] = {}
+        for line in names.splitlines():
+            words = line.split()
+            if len(words) == 3 and words[1] in "tT":
+                self.offset.setdefault(words[2], int(words[0], 16))
+        self.first_pass_s = timed(self.server.goto, "end")[0]
+
+    def address(self, node: str, function: str) -> int:
+        return self.base[node] + self.offset[function]
+
+    def seconds(self, packet: str, expected: str) -> float:
+        time_s, stop = timed(self.server.resume, packet)
+        if expected not in stop:
+            raise RuntimeError(f"{packet} stopped with {stop[:60]}, not {expected}")
+        return float(time_s)
+
+    def plant(self, node: str, function: str, condition: str = "") -> None:
+        self.server.ask(f"Z0,{self.address(node, function):x},1;{condition}")
+
+    def lift(self, node: str, function: str) -> None:
+        self.server.ask(f"z0,{self.address(node, function):x},1")
+
+
+def goto(long: Long, report: Report) -> None:
+    choose = random.Random(1)
+    times = [timed(long.server.goto, str(choose.randrange(1, long.last)))[0] for _ in range(GOTOS)]
+    baseline = ("the first pass through all events", long.first_pass_s)
+    report(f"goto-any-of-{long.last}-events", statistics.median(times), "s", GOTOS, baseline)
+    report(f"goto-any-of-{long.last}-events-max", max(times), "s", GOTOS, baseline)
+
+
+def distance(long: Long, report: Report) -> None:
+    """Back by so many events and one instruction, from places all over the run."""
+    far = 1
+    while far < long.last // 2:
+        times = []
+        for place in range(1, RUNS + 1):
+            start = long.last - (long.last // 2 - 1) * place // (RUNS + 1)
+            long.server.goto(str(start))
+            back_s = timed(long.server.goto, str(start - far))[0]
+            times.append(back_s + timed(long.server.resume, "bs")[0])
+        report(f"back-{far}-events-and-a-step", 1000 * statistics.median(times), "ms", RUNS)
+        far *= 10
+
+
+def stretch(long: Long, datagrams: int, report: Report) -> None:
+    """From one ping to the other, with the flow between them, and back: both stop in n1's
+    icmp_rcv, which nothing else enters."""
+    times: Dict[str, List[float]] = {"forward": [], "back": [], "elsewhere": [], "false": []}
+    long.server.goto("start")
+    long.plant("n1", "icmp_rcv")
+    first = long.server.resume("vCont;c")
+    start = long.server.position()[0]
+    for _ in range(RUNS + 1):
+        times["forward"].append(long.seconds("vCont;c", "swbreak"))
+        events = long.server.position()[0] - start
+        times["back"].append(long.seconds("bc", "swbreak"))
+        # n0 forwards nothing; the others do all the time.
+        for key, node, function, condition in (("elsewhere", "n0", "ip_forward", ""),
+                                               ("false", "n1", "ip_rcv", FALSE_CONDITION)):
+            long.plant(node, function, condition)
+            times[key].append(long.seconds("vCont;c", "swbreak"))
+            long.lift(node, function)
+            long.server.goto(str(start))
+            if long.server.resume("vCont;c")[:60] != first[:60]:
+                raise RuntimeError("the first ping was not met again")
+    # The first round fills the host's caches.
+    for key, name in (("back", "reverse-continue-over"), ("elsewhere", "breakpoint-elsewhere-over")):
+        pairs = list(zip(times[key], times["forward"]))[1:]
+        report(f"{name}-{events}-events", statistics.median(pair[0] for pair in pairs), "s", RUNS,
+               ("continue over the same events", statistics.median(pair[1] for pair in pairs)),
+               statistics.median(pair[0] / pair[1] for pair in pairs))
+    report("false-condition", statistics.median(
+        1e6 * (pair[0] - pair[1]) / datagrams
+        for pair in list(zip(times["false"], times["forward"]))[1:]), "us", RUNS)
+
+
+def steps(trace: Path, backhop: Path, nodes: int, report: Report) -> None:
+    """One instruction back, and the list of threads that gdb asks for at each stop."""
+    long = Long(trace, backhop)
+    with long.server as server:
+        long.plant(f"n{nodes - 1}", "ip_rcv")
+        server.goto("start")
+        long.seconds("vCont;c", "swbreak")
+        times = []
+        for _ in range(STEPS):
+            times.append(1000 * (timed(server.resume, "bs")[0]
+                                 + timed(server.document, "threads:read:")[0]))
+        times.sort()
+        report(f"reverse-stepi-of-{nodes}-nodes", times[STEPS // 2], "ms", STEPS)
+        report(f"reverse-stepi-of-{nodes}-nodes-p99", times[STEPS * 99 // 100], "ms", STEPS)

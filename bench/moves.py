@@ -98,7 +98,8 @@ def stretch(long: Long, datagrams: int, report: Report) -> None:
             if long.server.resume("vCont;c")[:60] != first[:60]:
                 raise RuntimeError("the first ping was not met again")
     # The first round fills the host's caches.
-    for key, name in (("back", "reverse-continue-over"), ("elsewhere", "breakpoint-elsewhere-over")):
+    for key, name in (("back", "reverse-continue-over"),
+                      ("elsewhere", "breakpoint-elsewhere-over")):
         pairs = list(zip(times[key], times["forward"]))[1:]
         report(f"{name}-{events}-events", statistics.median(pair[0] for pair in pairs), "s", RUNS,
                ("continue over the same events", statistics.median(pair[1] for pair in pairs)),

@@ -13,8 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "replayer/gdb_server_state.h"
+
+/* A move that takes longer tells this often how far it is. */
+#define PROGRESS_NS 2000000000ull
 
 void bh_gdb_refuse(struct bh_gdb_server *server, const char *format, ...)
 {
@@ -167,6 +171,32 @@ static void receive(struct bh_gdb_server *server, int flags)
 	}
 }
 
+static uint64_t host_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+void bh_gdb_progress(struct bh_gdb_server *server, int is_moving)
+{
+	server->progress_ns = is_moving ? host_ns() + PROGRESS_NS : 0;
+}
+
+static void tell_progress(struct bh_gdb_server *server)
+{
+	char text[128];
+
+	if (!server->progress_ns || host_ns() < server->progress_ns)
+		return;
+	bh_gdb_progress(server, 1);
+	snprintf(text, sizeof(text), "at event %lu of %lu; Ctrl-C stops here\n",
+		 bh_replay_position(server->replay).event,
+		 bh_trace_event_count(bh_replay_trace(server->replay)));
+	bh_gdb_print(server, text);
+}
+
 int bh_gdb_poll(void *arg)
 {
 	struct bh_gdb_server *server = arg;
@@ -175,6 +205,7 @@ int bh_gdb_poll(void *arg)
 	size_t length;
 
 	receive(server, MSG_DONTWAIT);
+	tell_progress(server);
 	/* gdb sends nothing but the interrupt while it waits for a stop. */
 	do {
 		item = bh_rsp_reader_next(&server->reader, &packet, &length);

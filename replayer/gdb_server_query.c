@@ -19,7 +19,7 @@ void bh_gdb_supported(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		    "PacketSize=%x;QStartNoAckMode+;QPassSignals+;vContSupported+;multiprocess+;"
 		    "swbreak+;hwbreak+;ReverseStep+;ReverseContinue+;ConditionalBreakpoints+;"
 		    "binary-upload+;qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+;"
-		    "qXfer:threads:read+;qXfer:libraries-svr4:read+",
+		    "qXfer:siginfo:read+;qXfer:threads:read+;qXfer:libraries-svr4:read+",
 		    BH_RSP_PACKET_MAX);
 }
 

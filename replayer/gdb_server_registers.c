@@ -340,6 +340,10 @@ void bh_gdb_registers_write(struct bh_gdb_server *server, struct bh_rsp_scan *sc
 {
 	struct bh_gdb_snapshot before, after;
 
+	if (!bh_rsp_scan_left(scan)) {
+		bh_gdb_refuse(server, "registers are written in hexadecimal");
+		return;
+	}
 	if (begin_change(server, &before))
 		return;
 	after = before;

@@ -288,7 +288,7 @@ static int announces_libraries(struct bh_gdb_server *server, const struct reques
 	return 1;
 }
 
-static void resume(struct bh_gdb_server *server, const struct request *request)
+static void resume_somehow(struct bh_gdb_server *server, const struct request *request)
 {
 	struct bh_error *error;
 
@@ -300,6 +300,7 @@ static void resume(struct bh_gdb_server *server, const struct request *request)
 		return;
 	}
 	tell_branch(server);
+	bh_gdb_progress(server, 1);
 	if (!server->has_target && request->direction == BH_FORWARD &&
 	    bh_replay_branch_is_away(server->replay)) {
 		resume_branch(server, request);
@@ -314,6 +315,12 @@ static void resume(struct bh_gdb_server *server, const struct request *request)
 	bh_gdb_breakpoints_replant(server);
 	if (!announces_libraries(server, request))
 		add_last_stop(server);
+}
+
+static void resume(struct bh_gdb_server *server, const struct request *request)
+{
+	resume_somehow(server, request);
+	bh_gdb_progress(server, 0);
 }
 
 void bh_gdb_arm(struct bh_gdb_server *server, struct bh_position position)

@@ -66,6 +66,7 @@ struct bh_gdb_server {
 	int64_t resume_thread;	/* Hc: who may stop in the next bs or bc; 0 or -1: any */
 	int64_t only_thread;	/* while resumed: breakpoints in others are passed; 0: none is */
 	struct bh_stop stop;	/* the last one; its thread is what gdb calls current */
+	uint64_t progress_ns;	/* host time at which a long move is next told of; 0: none is on */
 	int has_target;		/* a goto is armed: the next resume goes there */
 	struct bh_position target;
 	int has_told_branch;	 /* the user knows that changes are thrown away */
@@ -94,6 +95,8 @@ void bh_gdb_refuse(struct bh_gdb_server *server, const char *format, ...)
 void bh_gdb_refuse_error(struct bh_gdb_server *server, struct bh_error *error);
 /* Text on the user's terminal; only while gdb waits for a stop. */
 void bh_gdb_print(struct bh_gdb_server *server, const char *text);
+/* A move begins, or (0) has ended: a long one tells on the console how far it is. */
+void bh_gdb_progress(struct bh_gdb_server *server, int is_moving);
 /* Looks for a Ctrl-C while the replay moves; given to bh_replay_set_poll(). */
 int bh_gdb_poll(void *server);
 /* General thread as the engine counts: never 0. */

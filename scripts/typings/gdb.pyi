@@ -275,6 +275,8 @@ class events:
     breakpoint_deleted: EventRegistry[Breakpoint]
     before_prompt: EventRegistry[None]
     connection_removed: EventRegistry[Any]
+    memory_changed: EventRegistry[Any]
+    register_changed: EventRegistry[Any]
 
 class TuiWindow:
     width: int

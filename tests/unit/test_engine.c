@@ -4,6 +4,9 @@
  * every register and the state digest, across instructions, ticks, events and nodes; breakpoints,
  * watchpoints, threads and the ends of history.
  *
+ * Most walks compare registers and position at each state; of every DIGEST_WALKS-th all of memory
+ * is compared too, which takes a hundred times as long.
+ *
  * test_engine [TRACE [SEED [WALKS]]]; without a trace it records examples/blackhole.yaml with
  * $BACKHOP, and is skipped if there is no such program. Kernel images are $BUILD/kernel-VERSION.
  */
@@ -19,6 +22,12 @@
 #include "replayer/engine.h"
 
 #define MOVES_MAX 12
+/* Walks from one place, before the next is chosen; most are short, so that thousands can be done.
+ */
+#define WALKS_PER_PLACE	 20
+#define DIGEST_WALKS	 16
+#define SHORT_MOVES	 3
+#define WALK_BREAKPOINTS 4
 
 static int test_number, failures;
 static unsigned int seed;
@@ -101,6 +110,8 @@ struct state {
 	uint64_t digest, thread, vtime_ns;
 };
 
+static int with_digest = 1;
+
 static void take_state(struct state *state)
 {
 	memset(state, 0, sizeof(*state));
@@ -108,9 +119,11 @@ static void take_state(struct state *state)
 	must(bh_replay_registers(replay, 0, &state->registers));
 	state->registers.orig_rax = 0;
 	must(bh_replay_fp_registers(replay, &state->fp));
-	double start_us = now_us();
-	must(bh_replay_state_digest(replay, &state->digest));
-	add_figure(&digest_times, start_us);
+	if (with_digest) {
+		double start_us = now_us();
+		must(bh_replay_state_digest(replay, &state->digest));
+		add_figure(&digest_times, start_us);
+	}
 	state->thread = bh_replay_thread(replay);
 	state->vtime_ns = bh_replay_vtime_ns(replay);
 }
@@ -171,14 +184,31 @@ static void seek_somewhere(void)
 
 /* --- walks --- */
 
-/* One move forward; returns 0 for a step, which can be taken back by a step. */
-static int move_forward(int *is_end_ret)
+static uint64_t some_function(void);
+
+/* Planted while walks go on: continue stops there, in whatever node that is. */
+static uint64_t walk_breakpoints[WALK_BREAKPOINTS];
+
+static int is_at_breakpoint(const struct state *state)
+{
+	for (size_t i = 0; i < WALK_BREAKPOINTS; i++) {
+		if (walk_breakpoints[i] == state->registers.rip)
+			return 1;
+	}
+	return 0;
+}
+
+enum kind { STEP, SEEK, CONTINUE };
+
+/* One move forward. */
+static enum kind move_forward(int *is_end_ret)
 {
 	struct bh_position position = bh_replay_position(replay);
 	struct bh_stop stop = {0};
+	enum kind kind = SEEK;
 
 	*is_end_ret = 0;
-	switch (choose(8)) {
+	switch (choose(10)) {
 	case 0: /* some ticks on, or the next event */
 		position.tick += 1 + choose(30);
 		position.instruction = choose(4);
@@ -189,56 +219,100 @@ static int move_forward(int *is_end_ret)
 		position.tick = position.instruction = 0;
 		seek_to(position);
 		break;
+	case 2:
+	case 3: {
+		double start_us = now_us();
+		must(bh_replay_continue(replay, BH_FORWARD, &stop));
+		add_figure(&stop_times, start_us);
+		kind = CONTINUE;
+		break;
+	}
 	default: {
 		double start_us = now_us();
 		must(bh_replay_step(replay, 0, BH_FORWARD, &stop));
 		add_figure(&forward_steps, start_us);
 		*is_end_ret = stop.reason != BH_STOP_STEP;
-		return 0;
+		return STEP;
 	}
 	}
-	*is_end_ret = bh_replay_position(replay).event >= last_event;
-	return 1;
+	*is_end_ret |= bh_replay_position(replay).event >= last_event;
+	return kind;
 }
 
-static int walk(void)
+/* From the state behind a move to the one before it, by the same kind of move if that can be. */
+static const char *move_back(enum kind kind, const struct state *before, const struct state *behind)
+{
+	struct bh_stop stop;
+	double start_us = now_us();
+
+	/* A step that changed the thread is not undone by a step of the new one, and continuing
+	 * backwards leads to where a breakpoint is. */
+	if (kind == STEP && before->thread == behind->thread) {
+		must(bh_replay_step(replay, 0, BH_BACKWARD, &stop));
+		add_figure(&reverse_steps, start_us);
+		return "stepping back";
+	}
+	if (kind == CONTINUE && is_at_breakpoint(before)) {
+		must(bh_replay_continue(replay, BH_BACKWARD, &stop));
+		add_figure(&back_times, start_us);
+		return "continuing back";
+	}
+	seek_to(before->position);
+	return "seeking back";
+}
+
+static int walk(struct bh_position from)
 {
 	static struct state states[MOVES_MAX + 1];
-	int kinds[MOVES_MAX];
-	size_t count = 0, wanted = 1 + choose(MOVES_MAX - 1);
-	struct bh_stop stop;
+	enum kind kinds[MOVES_MAX];
+	size_t count = 0, wanted = 1 + choose(choose(4) ? SHORT_MOVES : MOVES_MAX - 1);
 	int is_end = 0;
 
-	seek_somewhere();
+	if (memcmp(&from, &(struct bh_position[1]){bh_replay_position(replay)}[0], sizeof(from)))
+		seek_to(from);
 	take_state(&states[0]);
 	while (count < wanted && !is_end && states[count].position.event < last_event) {
 		kinds[count] = move_forward(&is_end);
 		take_state(&states[++count]);
 	}
 	while (count-- > 0) {
-		double start_us = now_us();
-		/* A step that changed the thread is not undone by a step of the new one. */
-		if (kinds[count] || states[count].thread != states[count + 1].thread) {
-			seek_to(states[count].position);
-		} else {
-			must(bh_replay_step(replay, 0, BH_BACKWARD, &stop));
-			add_figure(&reverse_steps, start_us);
-		}
-		if (!same_state(&states[count], kinds[count] ? "seeking back" : "stepping back"))
+		const char *what = move_back(kinds[count], &states[count], &states[count + 1]);
+		if (!same_state(&states[count], what))
 			return 0;
 	}
 	return 1;
 }
 
+static void plant_for_walks(void)
+{
+	for (size_t i = 0; i < WALK_BREAKPOINTS; i++) {
+		walk_breakpoints[i] = some_function();
+		must(bh_replay_breakpoint_insert(replay, walk_breakpoints[i], NULL, NULL));
+	}
+}
+
 static void test_walks(unsigned int walks)
 {
-	unsigned int done = 0, start_seed;
+	unsigned int done = 0, start_seed = seed;
+	struct bh_position from = {1, 0, 0};
 
-	do {
-		start_seed = seed;
-	} while (walk() && ++done < walks);
+	plant_for_walks();
+	while (done < walks) {
+		if (done % WALKS_PER_PLACE == 0) {
+			seek_somewhere();
+			from = bh_replay_position(replay);
+		}
+		with_digest = done % DIGEST_WALKS == 0;
+		if (!walk(from))
+			break;
+		done++;
+	}
+	with_digest = 1;
+	for (size_t i = 0; i < WALK_BREAKPOINTS; i++)
+		bh_replay_breakpoint_remove(replay, walk_breakpoints[i]);
 	if (done < walks)
 		printf("# walk %u failed; repeat with seed %u\n", done, start_seed);
+	printf("# %u walks\n", done);
 	check(done == walks,
 	      "random walks: k moves forward and k back restore registers and digest");
 }
@@ -506,7 +580,7 @@ static const char *record_trace(void)
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : record_trace();
-	unsigned int walks = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 0) : 200;
+	unsigned int walks = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 0) : 2000;
 	struct bh_trace *trace;
 	int status;
 

@@ -129,14 +129,6 @@ static void print_drop(struct bh_drop_names *names, const struct bh_event *event
 		printf(" at image+0x%" PRIx64, event->value >> 16);
 }
 
-static void print_halt(uint64_t how)
-{
-	static const char *const words[] = {"halt", "panic", "restart"};
-
-	if (how < sizeof(words) / sizeof(words[0]))
-		printf("  %s", words[how]);
-}
-
 static void print_detail(struct bh_drop_names *names, const struct bh_event *event)
 {
 	unsigned int status = (unsigned int)event->value & 0x7f;
@@ -172,7 +164,8 @@ static void print_detail(struct bh_drop_names *names, const struct bh_event *eve
 		printf("  number %" PRIu64 " of the timeline", event->value);
 		break;
 	case BH_EVENT_HALT:
-		print_halt(event->value);
+		if (bh_halt_name(event->value))
+			printf("  %s", bh_halt_name(event->value));
 		break;
 	case BH_EVENT_DROP:
 		print_drop(names, event);

@@ -22,6 +22,16 @@ static const char *const loss_names[] = {
 	[BH_LOSS_SCENARIO] = "scenario",
 };
 
+static const char *const halt_names[BH_HALTED_COUNT] = {
+	[BH_HALTED_OFF] = "halt",    [BH_HALTED_PANIC] = "panic", [BH_HALTED_RESTART] = "restart",
+	[BH_HALTED_CRASH] = "crash", [BH_HALTED_SPIN] = "spin",
+};
+
+const char *bh_halt_name(uint64_t how)
+{
+	return how < BH_HALTED_COUNT ? halt_names[how] : NULL;
+}
+
 const char *bh_loss_reason_name(uint64_t reason)
 {
 	return reason < sizeof(loss_names) / sizeof(loss_names[0]) ? loss_names[reason] : NULL;

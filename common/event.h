@@ -12,7 +12,7 @@
 
 /* Values are part of the trace format (traces/FORMAT.md): append only. */
 enum bh_event_kind {
-	BH_EVENT_BOOT = 1, /* a node's kernel is entered for the first time */
+	BH_EVENT_BOOT = 1, /* a node's kernel is entered; again after a HALT */
 	BH_EVENT_TIMER,	   /* a node's clock event device fires */
 	BH_EVENT_RX,	/* a frame arrives at a device; cause: the TX, whose hash is the frame's */
 	BH_EVENT_TX,	/* a node puts a frame on a link; happens inside the event that caused it */
@@ -23,7 +23,7 @@ enum bh_event_kind {
 	BH_EVENT_EXIT,	/* a process ended; value: pid << 32 | wait status */
 	BH_EVENT_OUTPUT,  /* a process wrote to fd 1 or 2; value: pid << 32 | fd, hash: bytes */
 	BH_EVENT_CONSOLE, /* the kernel printed; hash: of the text */
-	BH_EVENT_HALT,	  /* a node halted or panicked; value: 1 for a panic */
+	BH_EVENT_HALT,	  /* a node ended; value: enum bh_halt */
 	BH_EVENT_STOP,	  /* the run ends: always the last event */
 	/* A kernel threw a packet away; packet, hop: its lineage, length: its bytes, value: where
 	 * and why: offset of the code in the kernel image << 16 | the kernel's enum
@@ -54,6 +54,16 @@ enum bh_loss_reason {
 
 #define BH_SPAWN_STOPS (1ull << 32)
 
+/* How a node ended: the value of HALT events. Part of the trace format: append only. */
+enum bh_halt {
+	BH_HALTED_OFF = 0,     /* halted or powered off */
+	BH_HALTED_PANIC = 1,   /* its kernel panicked */
+	BH_HALTED_RESTART = 2, /* it starts again */
+	BH_HALTED_CRASH = 3,   /* the scenario took its power away */
+	BH_HALTED_SPIN = 4,    /* it didn't give the CPU back: the run ends with it */
+	BH_HALTED_COUNT,
+};
+
 #define BH_NO_NODE   UINT32_MAX
 #define BH_NO_DEVICE UINT32_MAX
 
@@ -74,6 +84,9 @@ struct bh_event {
 
 /* "loss", "queue", …; NULL for a number that is no reason. */
 const char *bh_loss_reason_name(uint64_t reason);
+
+/* "halt", "panic", …; NULL for a number that is no way to end. */
+const char *bh_halt_name(uint64_t how);
 
 /* "rx", "tx", …; NULL for a number that is no kind. */
 const char *bh_event_kind_name(unsigned int kind);

@@ -230,6 +230,10 @@ void bh_node_release(struct bh_node *node)
 	bh_image_release(node->image, node->base);
 	madvise((void *)(node->base + image_bytes), node->ram_bytes - image_bytes, MADV_DONTNEED);
 	madvise((void *)(node->base + BOOT_STACK_OFFSET), BH_KERNEL_STACK_SIZE, MADV_DONTNEED);
+	/* What the image wrote: whoever looks finds no tasks. */
+	memset(&node->boot->image_ops, 0, sizeof(node->boot->image_ops));
+	node->boot->user_image_ops = NULL;
+	node->boot->host_sp = 0;
 }
 
 void bh_node_reset(struct bh_node *node)
@@ -238,11 +242,7 @@ void bh_node_reset(struct bh_node *node)
 
 	bh_node_release(node);
 	bh_image_reset(node->image, node->base);
-	/* What the image wrote. */
-	memset(&boot->image_ops, 0, sizeof(boot->image_ops));
-	boot->user_image_ops = NULL;
 	boot->pending = 0;
-	boot->host_sp = 0;
 	prepare_boot_stack(node);
 	node->state = BH_NODE_CREATED;
 	node->death[0] = '\0';

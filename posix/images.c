@@ -68,6 +68,18 @@ void bh_images_remove(struct bh_posix_node *node, int pid, uint64_t start, uint6
 	bh_posix_images.generation++;
 }
 
+void bh_images_remove_node(const struct bh_posix_node *node)
+{
+	struct bh_posix_image *images = bh_posix_images.images;
+	uint64_t kept = 0;
+
+	for (uint64_t i = 0; i < bh_posix_images.count; i++)
+		if (images[i].node != node->id)
+			images[kept++] = images[i];
+	bh_posix_images.count = kept;
+	bh_posix_images.generation++;
+}
+
 void bh_images_copy(struct bh_posix_node *node, int from_pid, int to_pid)
 {
 	for (uint64_t i = 0, count = bh_posix_images.count; i < count; i++) {

@@ -371,6 +371,7 @@ void bh_images_add(struct bh_posix_node *node, int pid, const struct bh_elf *elf
 		   const char *path);
 /* Forgets the images of a process whose base lies in the range. */
 void bh_images_remove(struct bh_posix_node *node, int pid, uint64_t start, uint64_t end);
+void bh_images_remove_node(const struct bh_posix_node *node);
 void bh_images_copy(struct bh_posix_node *node, int from_pid, int to_pid);
 
 #endif

@@ -110,12 +110,8 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 	return NULL;
 }
 
-void bh_posix_node_destroy(struct bh_posix_node *node)
+void bh_posix_node_reset(struct bh_posix_node *node)
 {
-	struct bh_posix_node **link;
-
-	if (!node)
-		return;
 	node->is_ending = 1;
 	while (node->tasks)
 		bh_task_op_release(node, node->tasks);
@@ -125,6 +121,17 @@ void bh_posix_node_destroy(struct bh_posix_node *node)
 		node->buffers = buffer->next;
 		free(buffer);
 	}
+	bh_images_remove_node(node);
+	node->is_ending = 0;
+}
+
+void bh_posix_node_destroy(struct bh_posix_node *node)
+{
+	struct bh_posix_node **link;
+
+	if (!node)
+		return;
+	bh_posix_node_reset(node);
 	bh_files_destroy(node);
 	for (link = &node->posix->nodes; *link != node; link = &(*link)->next)
 		;

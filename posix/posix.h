@@ -76,6 +76,9 @@ struct bh_error *bh_posix_node_create(struct bh_posix *posix, uint32_t node_id,
 				      const char *hostname, struct bh_boot *boot,
 				      const struct bh_posix_callbacks *callbacks, void *arg,
 				      struct bh_posix_node **node_ret);
+/* The node's kernel has ended: its programs are gone, and their memory is given back. A kernel that
+ * is booted in its place can start others. */
+void bh_posix_node_reset(struct bh_posix_node *node);
 /* Gives the memory of the node's programs back; the node must not run again. Takes NULL. */
 void bh_posix_node_destroy(struct bh_posix_node *node);
 

@@ -57,6 +57,7 @@ struct bh_scenario_bind {
 struct bh_scenario_node {
 	char *name;
 	char *kernel;	    /* "6.1" */
+	uint64_t start_ns;  /* virtual time at which it boots */
 	uint64_t ram_bytes; /* 0: default */
 	char *command_line; /* extra kernel command line, or NULL */
 	struct bh_scenario_cpu cpu;
@@ -133,6 +134,14 @@ struct bh_scenario_segment {
 enum bh_action_kind {
 	BH_ACTION_LINK_STATE,  /* the link at `end` goes up or down */
 	BH_ACTION_LINK_CHANGE, /* it gets other properties */
+	BH_ACTION_NODE,	       /* `node` starts or ends */
+};
+
+enum bh_power {
+	BH_POWER_BOOT,
+	BH_POWER_HALT,	  /* its programs get SIGTERM, and a second later it is off */
+	BH_POWER_RESTART, /* the same, and then it starts again */
+	BH_POWER_CRASH,	  /* off at once */
 };
 
 /* Something that happens at a time, as the scenario says under events:. */
@@ -141,6 +150,8 @@ struct bh_scenario_action {
 	enum bh_action_kind kind;
 	/* LINK_…: which end of a link or segment, as bh_scenario_end() counts. */
 	size_t end;
+	uint32_t node; /* NODE: which, and what it does */
+	enum bh_power power;
 	int is_up;				   /* LINK_STATE */
 	int has_sends, has_receives;		   /* LINK_CHANGE: which direction, seen from it, */
 	struct bh_link_properties sends, receives; /* … and all of its properties from then on */

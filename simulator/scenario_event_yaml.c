@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The timeline of a scenario, `events:`, from YAML: see scenario_reader.h. Links and segments have
- * been read before. An event names a link (by one of its ends) and what happens to it.
+ * been read before. An event names a link (by one of its ends) or a node, and what happens to it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +180,65 @@ static struct bh_error *read_link_event(struct bh_scenario_reader *reader,
 	return read_change(reader, node, timeline, action);
 }
 
+/* --- what happens to a node --- */
+
+static struct bh_error *read_power(struct bh_scenario_reader *reader,
+				   const struct bh_yaml_node *value, void *target)
+{
+	static const char *const names[] = {
+		[BH_POWER_BOOT] = "boot",
+		[BH_POWER_HALT] = "halt",
+		[BH_POWER_RESTART] = "restart",
+		[BH_POWER_CRASH] = "crash",
+	};
+	struct bh_scenario_action *action = target;
+
+	BH_TRY(bh_scenario_expect_scalar(reader, value, "action"));
+	for (unsigned int i = 0; i < COUNT_OF(names); i++) {
+		if (strcmp(names[i], value->text) == 0) {
+			action->power = i;
+			return NULL;
+		}
+	}
+	const char *nearest = bh_suggest(value->text, names, COUNT_OF(names));
+
+	return bh_scenario_error(reader, value,
+				 "action is boot, halt, restart or crash, not \"%.40s\"%s%s%s",
+				 value->text, nearest ? "; did you mean \"" : "",
+				 nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+static struct bh_error *read_node(struct bh_scenario_reader *reader,
+				  const struct bh_yaml_node *value, void *target)
+{
+	struct bh_scenario_action *action = target;
+
+	BH_TRY(bh_scenario_expect_scalar(reader, value, "node"));
+	size_t node = bh_name_table_find(&reader->nodes, value->text);
+
+	if (node == BH_NAME_ABSENT)
+		return bh_scenario_unknown_node(reader, value, value->text);
+	action->node = (uint32_t)node;
+	return NULL;
+}
+
+static struct bh_error *read_node_event(struct bh_scenario_reader *reader,
+					const struct bh_yaml_node *node,
+					struct bh_scenario_action *action)
+{
+	static const struct bh_scenario_field fields[] = {
+		{"at", read_nothing}, {"node", read_node}, {"action", read_power}};
+
+	action->kind = BH_ACTION_NODE;
+	BH_TRY(bh_scenario_read_mapping(reader, node, "an event of a node", fields,
+					COUNT_OF(fields), action));
+	if (!bh_scenario_find_key(node, "action"))
+		return bh_scenario_error(reader, node,
+					 "the event doesn't say what happens to the node; write "
+					 "action: boot, halt, restart or crash");
+	return NULL;
+}
+
 /* --- the list --- */
 
 static struct bh_error *read_event(struct bh_scenario_reader *reader, const struct event *event,
@@ -195,9 +254,11 @@ static struct bh_error *read_event(struct bh_scenario_reader *reader, const stru
 	action->line = event->node->line;
 	if (bh_scenario_find_key(event->node, "link"))
 		return read_link_event(reader, event->node, timeline, action);
+	if (bh_scenario_find_key(event->node, "node"))
+		return read_node_event(reader, event->node, action);
 	return bh_scenario_error(reader, event->node,
 				 "the event doesn't say what it is about; write link: "
-				 "\"NODE:DEVICE\"");
+				 "\"NODE:DEVICE\" or node: NODE");
 }
 
 static struct bh_error *read_at(struct bh_scenario_reader *reader, const struct bh_yaml_node *node,

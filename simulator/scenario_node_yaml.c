@@ -140,6 +140,21 @@ static struct bh_error *read_cpu(struct bh_scenario_reader *reader,
 	return bh_scenario_read_cpu(reader, value, &node->cpu);
 }
 
+static struct bh_error *read_start(struct bh_scenario_reader *reader,
+				   const struct bh_yaml_node *value, void *target)
+{
+	struct bh_scenario_node *node = target;
+
+	BH_TRY(bh_scenario_expect_scalar(reader, value, "start_time"));
+	BH_TRY(bh_scenario_error_at(reader, value,
+				    bh_parse_duration(value->text, &node->start_ns)));
+	if (node->start_ns >= reader->scenario->stop_ns && reader->scenario->stop_ns > 0)
+		return bh_scenario_error(reader, value,
+					 "the node would boot at or after the end of the run; see "
+					 "general: stop_time");
+	return NULL;
+}
+
 static struct bh_error *read_ram(struct bh_scenario_reader *reader,
 				 const struct bh_yaml_node *value, void *target)
 {
@@ -324,6 +339,7 @@ static struct bh_error *read_node(struct bh_scenario_reader *reader,
 		{"cmdline", read_command_line}, {"cpu", read_cpu},
 		{"binds", read_binds},		{"sysctls", read_sysctls},
 		{"exec", read_nothing},		{"processes", read_nothing},
+		{"start_time", read_start},
 	};
 	const struct bh_yaml_node *programs;
 

@@ -144,6 +144,7 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 	node->scenario = &sim->config.scenario->nodes[id];
 	node->timer_slot = id;
 	node->program_slot = sim->node_count + id;
+	node->power_slot = sim->timeline_slot + 1 + id;
 	bh_rng_init(&node->entropy, sim->config.scenario->seed, "entropy", node->scenario->name);
 	bh_sim_devices_create(node, devices);
 	BH_TRY(find_image(sim, node->scenario->kernel, &image));
@@ -182,9 +183,10 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	sim->images = calloc(sim->node_count, sizeof(*sim->images));
 	sim->image_versions = calloc(sim->node_count, sizeof(*sim->image_versions));
 	sim->result.node_digests = calloc(sim->node_count, sizeof(*sim->result.node_digests));
-	/* A timer and a program start for each node, then the wires, then the timeline. */
+	/* A timer and a program start for each node, then the wires, then the timeline, then when
+	 * nodes start or end. */
 	sim->timeline_slot = sim->node_count * 2 + bh_sim_wire_count(scenario);
-	sim->queue = bh_event_queue_create(sim->timeline_slot + 1);
+	sim->queue = bh_event_queue_create(sim->timeline_slot + 1 + sim->node_count);
 	if (!sim->nodes || !sim->images || !sim->image_versions || !sim->queue ||
 	    !sim->result.node_digests)
 		return out_of_memory();
@@ -196,6 +198,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 		BH_TRY(create_node(sim, id));
 	BH_TRY(bh_sim_expect_create(sim));
 	BH_TRY(bh_sim_processes_create(sim));
+	bh_sim_power_create(sim);
 	BH_TRY(bh_sim_calls_create(sim));
 	return bh_sim_terminal_create(sim);
 }
@@ -261,8 +264,16 @@ static void boot_nodes(struct bh_sim *sim)
 {
 	uint64_t begin_ns = bh_host_time_ns();
 
-	for (size_t i = 0; i < sim->node_count && !sim->error; i++)
-		bh_sim_node_boot(&sim->nodes[i]);
+	for (size_t i = 0; i < sim->node_count && !sim->error; i++) {
+		struct bh_sim_node *node = &sim->nodes[i];
+
+		if (node->scenario->start_ns == 0) {
+			bh_sim_node_boot(node, 0);
+			continue;
+		}
+		node->is_dead = 1;
+		bh_sim_power_schedule(node, BH_SIM_POWER_ON, node->scenario->start_ns, 0);
+	}
 	sim->result.boot_s = (double)(bh_host_time_ns() - begin_ns) / 1e9;
 	/* Of what happens at one time, the timeline comes first. */
 	bh_sim_timeline_schedule(sim);
@@ -278,8 +289,10 @@ static void handle(struct bh_sim *sim, size_t slot)
 		bh_sim_program_start(&sim->nodes[slot - sim->node_count]);
 	else if (slot < sim->timeline_slot)
 		bh_sim_wire_arrival(sim, &sim->wires[slot - sim->node_count * 2]);
-	else
+	else if (slot == sim->timeline_slot)
 		bh_sim_timeline_action(sim);
+	else
+		bh_sim_power_change(&sim->nodes[slot - sim->timeline_slot - 1]);
 }
 
 static void check_standstill(struct bh_sim *sim)

@@ -77,6 +77,14 @@ struct bh_sim_expectation {
 	uint64_t count;
 };
 
+/* What a node's power slot is set for. */
+enum bh_sim_power {
+	BH_SIM_POWER_KEEP,
+	BH_SIM_POWER_ON,
+	BH_SIM_POWER_OFF,
+	BH_SIM_POWER_RESTART,
+};
+
 struct bh_sim_node {
 	struct bh_sim *sim;
 	uint32_t id;
@@ -96,6 +104,14 @@ struct bh_sim_node {
 	size_t timer_slot;
 	uint64_t timer_ns, timer_sequence, timer_cause;
 	int timer_is_changed; /* since the node was entered */
+
+	size_t power_slot;
+	enum bh_sim_power power;
+	uint64_t power_cause;
+	uint64_t boot_ns; /* of the last boot */
+	unsigned int boots_in_a_row;
+	unsigned int boots;  /* how often it was booted */
+	int is_stopping_all; /* for spawn_next(): SIGTERM for all programs */
 
 	size_t program_slot;
 	struct bh_sim_process *processes; /* setup lines first */
@@ -214,10 +230,23 @@ void bh_sim_node_files_show(struct bh_sim_node *node);
 extern const struct bh_host_ops bh_sim_host_ops;
 
 /* Let the kernel run until it idles, and see to what it left behind. */
-void bh_sim_node_boot(struct bh_sim_node *node);
+void bh_sim_node_boot(struct bh_sim_node *node, uint64_t cause);
 void bh_sim_node_resume(struct bh_sim_node *node, unsigned long interrupts);
 /* The slots of the event queue. */
 void bh_sim_node_timer(struct bh_sim_node *node);
+
+/* --- sim_power.c --- */
+
+/* After the programs are known. */
+void bh_sim_power_create(struct bh_sim *sim);
+/* The node's kernel has ended by itself. */
+void bh_sim_node_died(struct bh_sim_node *node);
+void bh_sim_power_schedule(struct bh_sim_node *node, enum bh_sim_power power, uint64_t time_ns,
+			   uint64_t cause);
+/* The slot of the event queue. */
+void bh_sim_power_change(struct bh_sim_node *node);
+/* Of the timeline. */
+void bh_sim_power_action(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index);
 
 /* --- sim_link.c --- */
 
@@ -287,6 +316,8 @@ int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret);
 void bh_sim_spawn_result(void *host, unsigned long id, int pid_or_errno);
 /* What the terminal of a program shows is its output. */
 void bh_sim_process_output(struct bh_sim_node *node, int pid, const void *data, size_t length);
+/* The node boots again: its set-up lines and the scenario's programs are yet to run. */
+void bh_sim_programs_restart(struct bh_sim_node *node);
 /* The node died: its programs won't end any more. */
 void bh_sim_programs_lost(struct bh_sim_node *node);
 /* The run is over: what should have happened and hasn't? */

@@ -11,45 +11,11 @@
 
 /* --- running --- */
 
-static void report_panic(struct bh_sim_node *node, uint64_t event, const char *reason)
-{
-	struct bh_sim *sim = node->sim;
-	size_t before = sim->result.failure_count;
-
-	if (bh_sim_expect_allows(sim, node->id, BH_FAULT_PANIC))
-		return;
-	bh_sim_fail(sim, "panic", node->id, event, "the kernel panicked: %s", reason);
-	if (sim->result.failure_count > before && node->trace_count > 0)
-		bh_sim_failure_trace(sim, before + 1, node->trace, node->trace_count);
-}
-
-static void node_died(struct bh_sim_node *node)
-{
-	int how = BH_HALT_OFF;
-	const char *reason = bh_node_death(node->kernel, &how);
-	struct bh_event event = {
-		.kind = BH_EVENT_HALT,
-		.cause = node->sim->handling,
-		.value = (uint64_t)how,
-		.node = node->id,
-		.device = BH_NO_DEVICE,
-	};
-
-	node->is_dead = 1;
-	node->is_panicked = how == BH_HALT_PANIC;
-	bh_event_queue_clear(node->sim->queue, node->timer_slot);
-	bh_event_queue_clear(node->sim->queue, node->program_slot);
-	bh_sim_event_begin(node->sim, &event);
-	if (how == BH_HALT_PANIC)
-		report_panic(node, event.event, reason);
-	bh_sim_programs_lost(node);
-}
-
 static void after_run(struct bh_sim_node *node)
 {
 	bh_gate.node = BH_NO_NODE;
 	if (bh_node_state(node->kernel) == BH_NODE_DEAD) {
-		node_died(node);
+		bh_sim_node_died(node);
 		return;
 	}
 	if (!node->timer_is_changed)
@@ -62,10 +28,12 @@ static void after_run(struct bh_sim_node *node)
 				   node->timer_sequence);
 }
 
-void bh_sim_node_boot(struct bh_sim_node *node)
+void bh_sim_node_boot(struct bh_sim_node *node, uint64_t cause)
 {
-	struct bh_event event = {.kind = BH_EVENT_BOOT, .node = node->id, .device = BH_NO_DEVICE};
+	struct bh_event event = {
+		.kind = BH_EVENT_BOOT, .cause = cause, .node = node->id, .device = BH_NO_DEVICE};
 
+	node->boots++;
 	bh_sim_event_begin(node->sim, &event);
 	node->sim->handling = event.event;
 	bh_gate.node = node->id;

@@ -281,6 +281,11 @@ int bh_sim_spawn_next(void *host, struct bh_spawn *spawn_ret)
 	struct bh_sim_node *node = host;
 	struct bh_sim_process *process = node->spawning ? node->spawning : node->stopping;
 
+	if (node->is_stopping_all) {
+		node->is_stopping_all = 0;
+		*spawn_ret = (struct bh_spawn){.signal = SIGTERM};
+		return 1;
+	}
 	if (!process)
 		return 0;
 	if (!node->spawning) {
@@ -471,6 +476,14 @@ static void write_status(struct bh_sim_node *node, int pid, int wait_status)
 	bh_sim_output(node->sim, node->id, path, text, (size_t)length);
 }
 
+/* Whether the scenario wants it to end, and how. */
+static int must_end(const struct bh_process *scenario)
+{
+	return scenario->has_expected_exit ||
+	       (scenario->has_expected_running && !scenario->expected_running) ||
+	       scenario->expected_signal;
+}
+
 /* Compares the end of a program with what the scenario expects. Returns 1 if it is as expected. */
 static int check_end(struct bh_sim_node *node, struct bh_sim_process *process, uint64_t event)
 {
@@ -479,7 +492,9 @@ static int check_end(struct bh_sim_node *node, struct bh_sim_process *process, u
 	int expected = scenario->has_expected_exit ? scenario->expected_exit : 0;
 	const char *what = scenario->is_setup ? "setup" : "exit";
 
-	if (bh_sim_terminal_is(node->sim, process))
+	/* It ends because the scenario shuts the node down; after a restart it runs again. */
+	if (bh_sim_terminal_is(node->sim, process) || node->power == BH_SIM_POWER_RESTART ||
+	    (node->power == BH_SIM_POWER_OFF && !must_end(scenario)))
 		return 1;
 	if (result->signal && result->signal == scenario->expected_signal)
 		return 1;
@@ -563,6 +578,31 @@ const struct bh_posix_callbacks bh_sim_posix_callbacks = {
 
 /* --- the end --- */
 
+void bh_sim_programs_restart(struct bh_sim_node *node)
+{
+	struct bh_sim *sim = node->sim;
+
+	node->spawning = node->stopping = node->started = NULL;
+	node->is_stopping_all = 0;
+	node->setup_done = 0;
+	for (size_t i = 0; i < node->scenario->process_count; i++) {
+		struct bh_sim_process *process = &node->processes[i];
+		struct bh_process_result *result = process->result;
+		const struct bh_process *scenario = process->scenario;
+
+		/* One that was to be stopped by now isn't started again. */
+		if (scenario->stop_ns && scenario->stop_ns <= sim->now_ns)
+			continue;
+		process->state = BH_SIM_PROCESS_WAITING;
+		process->has_stop = scenario->stop_ns > 0;
+		process->has_crashed = 0;
+		result->pid = result->ended = result->exit_status = result->signal = 0;
+		result->start_ns = result->end_ns = 0;
+		if (!scenario->is_setup)
+			bh_sim_one_more(sim);
+	}
+}
+
 void bh_sim_programs_lost(struct bh_sim_node *node)
 {
 	for (size_t i = 0; i < node->process_count; i++) {
@@ -582,14 +622,11 @@ static void check_unfinished(struct bh_sim_node *node, const struct bh_sim_proce
 			     uint64_t stop_event)
 {
 	const struct bh_process *scenario = process->scenario;
-	int must_end = scenario->has_expected_exit ||
-		       (scenario->has_expected_running && !scenario->expected_running) ||
-		       scenario->expected_signal;
 	const char *what = scenario->is_setup ? "setup" : "exit";
 
 	if (process->state == BH_SIM_PROCESS_LOST) {
 		/* A panic is a failure itself. */
-		if (must_end && !node->is_panicked)
+		if (must_end(scenario) && !node->is_panicked)
 			bh_sim_fail(node->sim, what, node->id, stop_event,
 				    process->result->pid > 0
 					    ? "%s (pid %d) was still running when the node ended"
@@ -601,7 +638,7 @@ static void check_unfinished(struct bh_sim_node *node, const struct bh_sim_proce
 			bh_sim_fail(node->sim, "start", node->id, stop_event,
 				    "%s was never started: the run ended before",
 				    process->result->command);
-	} else if (must_end) {
+	} else if (must_end(scenario)) {
 		bh_sim_fail(node->sim, what, node->id, stop_event,
 			    "%s (pid %d) was still running at the end of the run",
 			    process->result->command, process->result->pid);

@@ -11,6 +11,7 @@ static void (*const perform[])(struct bh_sim *sim, const struct bh_scenario_acti
 			       size_t index) = {
 	[BH_ACTION_LINK_STATE] = bh_sim_link_state,
 	[BH_ACTION_LINK_CHANGE] = bh_sim_link_change,
+	[BH_ACTION_NODE] = bh_sim_power_action,
 };
 
 void bh_sim_timeline_schedule(struct bh_sim *sim)

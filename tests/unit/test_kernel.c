@@ -368,11 +368,42 @@ static void test_frames(const struct bh_image *image)
 	destroy(host);
 }
 
+/* A node whose memory is given back, and that boots again as it did the first time. */
+static void test_release(const struct bh_image *image)
+{
+	long before = private_kib(), booted, released;
+	struct host *host = create(image, 0);
+	char first_log[sizeof(host->log)];
+
+	booted = private_kib();
+	memcpy(first_log, host->log, sizeof(first_log));
+	bh_node_release(host->node);
+	released = private_kib();
+	fprintf(stderr, "# a node's private memory: %ld KiB, when it is released: %ld KiB\n",
+		booted - before, released - before);
+	ok(booted - before > 1000, "a node uses memory");
+	/* The log in struct host, a page for its control. */
+	ok(released - before < 200, "a released node has given its memory back");
+	ok(bh_node_state(host->node) == BH_NODE_DEAD, "a released node is dead");
+	bh_node_reset(host->node);
+	ok(bh_node_state(host->node) == BH_NODE_CREATED, "a reset node can boot");
+	memset(host->log, 0, sizeof(host->log));
+	host->log_length = host->entropy = 0;
+	bh_error_free(bh_node_boot(host->node));
+	ok(bh_node_state(host->node) == BH_NODE_IDLE && host->log_length > 1000 &&
+		   !memcmp(first_log, host->log, host->log_length),
+	   "it boots as it did the first time");
+	destroy(host);
+}
+
 int main(void)
 {
-	const char *path = getenv("BACKHOP_TEST_IMAGE");
+	const char *path = getenv("BACKHOP_TEST_IMAGE"), *build = getenv("BUILD");
+	char built[4096];
 	struct bh_image *image = NULL;
-	struct bh_error *error = bh_image_open(path ? path : "build/kernel-6.1/image", &image);
+
+	snprintf(built, sizeof(built), "%s/kernel-6.1/image", build ? build : "build");
+	struct bh_error *error = bh_image_open(path ? path : built, &image);
 
 	if (error) {
 		printf("1..0 # SKIP %s\n", error->message);
@@ -383,6 +414,7 @@ int main(void)
 	test_one(image);
 	test_many(image);
 	test_frames(image);
+	test_release(image);
 	bh_image_close(image);
 	printf("1..%d\n", tests_done);
 	return tests_failed != 0;

@@ -258,13 +258,14 @@ static const struct {
 	 "t.yaml:1:1: unknown key \"topologie\" in a scenario; did you mean \"topology\"?"},
 	{"x: {}\n",
 	 "t.yaml:1:1: unknown key \"x\" in a scenario; it knows: name, general, topology, "
-	 "events"},
-	{"expect: []\n", "t.yaml:1:1: \"expect\" isn't supported yet; remove it"},
+	 "events, expect"},
+	{"expect: {}\n",
+	 "t.yaml:1:1: the scenario has no topology; add topology: {nodes: {h1: {}}}"},
 	{"name: \"\"\n", "t.yaml:1:7: a name has 1 to 200 bytes, not 0"},
 	{"name: \"a\\eb\"\n", "t.yaml:1:7: a name can't hold control characters"},
 	{"\"a\\e[31m\": 1\n",
 	 "t.yaml:1:1: unknown key \"a?[31m\" in a scenario; it knows: name, general, topology, "
-	 "events"},
+	 "events, expect"},
 	{"name: a\n", "t.yaml:1:1: the scenario has no topology; add topology: {nodes: {h1: {}}}"},
 	{"topology: {nodes: {a: {}}}\n",
 	 "t.yaml:1:1: the scenario doesn't say when it ends; add general: {stop_time: 30s}"},
@@ -317,17 +318,20 @@ static const struct {
 	 "or "
 	 "run: sh -c '…'"},
 	{"topology: {nodes: {a: {exec: [\" \"]}}}\n", "t.yaml:1:31: the exec line is empty"},
-	{PROC "{args: x}\n", "t.yaml:6:11: the process has no path; write path: PROGRAM"},
+	{PROC "{args: x}\n",
+	 "t.yaml:6:11: the process has no path; write path: PROGRAM, command: \"PROGRAM "
+	 "ARGUMENTS\" or shell: \"LINE\""},
 	{PROC "{path: bin/x}\n",
 	 "t.yaml:6:18: \"bin/x\" is relative; write an absolute path, or a name that is found in "
 	 "PATH"},
 	{PROC "{path: x, expected_exit: 256}\n",
 	 "t.yaml:6:36: expected_exit: \"256\" isn't from 0 to 255"},
 	{PROC "{path: x, expected_final_state: gone}\n",
-	 "t.yaml:6:43: unknown state \"gone\"; it is \"running\", \"exited\" or {exited: STATUS}"},
+	 "t.yaml:6:43: unknown state \"gone\"; it is \"running\", \"exited\", {exited: STATUS} or "
+	 "{signaled: SIGNAL}"},
 	{PROC "{path: x, expected_final_state: running, expected_exit: 0}\n",
-	 "t.yaml:6:11: the program can't end with a status and be running; give expected_exit or "
-	 "expected_final_state: running"},
+	 "t.yaml:6:11: the program can't end in two ways; give one of expected_exit and "
+	 "expected_final_state"},
 	{PROC "{path: x, start_time: 9s}\n",
 	 "t.yaml:6:11: the program would start at or after the end of the run; see general: "
 	 "stop_time"},
@@ -398,8 +402,8 @@ static const struct {
 	{EVENTS "[{at: 1s, link: h1:eth0}]\n",
 	 "t.yaml:8:15: the event would happen at or after the end of the run; see general: "
 	 "stop_time"},
-	{EVENTS "[{at: 0s}]\n",
-	 "t.yaml:8:10: the event doesn't say what it is about; write link: \"NODE:DEVICE\""},
+	{EVENTS "[{at: 0s}]\n", "t.yaml:8:10: the event doesn't say what it is about; write link: "
+				"\"NODE:DEVICE\" or node: NODE"},
 	{EVENTS "[{at: 0s, link: h1:eth1, state: up}]\n",
 	 "t.yaml:8:25: no link ends at \"h1:eth1\"; did you mean \"h1:eth0\"?"},
 	{EVENTS "[{at: 0s, link: h1:eth0}]\n",

@@ -61,11 +61,26 @@ static int spawn_child(void *data)
 	return 0;
 }
 
+static void signal_all_programs(int signal)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	for_each_process(task) if (!is_global_init(task) && !(task->flags & PF_KTHREAD))
+		send_sig(signal, task, 1);
+	rcu_read_unlock();
+}
+
 /* To all that belongs to the program: each leads a session and a process group. */
 static void send_signal(const struct bh_spawn *spawn)
 {
-	struct pid *pid = find_get_pid(spawn->pid);
+	struct pid *pid;
 
+	if (spawn->pid == 0) {
+		signal_all_programs(spawn->signal);
+		return;
+	}
+	pid = find_get_pid(spawn->pid);
 	if (pid && kill_pgrp(pid, spawn->signal, 1) == -ESRCH)
 		kill_pid(pid, spawn->signal, 1);
 	put_pid(pid);

@@ -77,7 +77,8 @@ struct bh_spawn {
 	unsigned int has_terminal;
 	const void *stdin_data; /* what standard input has; NULL: it is /dev/null */
 	unsigned long stdin_size;
-	/* Not 0: no start, but this signal, to the process group that the program of pid leads. */
+	/* Not 0: no start, but this signal, to the process group that the program of pid leads, or
+	 * for pid 0 to all programs. */
 	int signal, pid;
 };
 

@@ -55,7 +55,8 @@ static struct bh_error *summary_store(struct record *record, const struct bh_sim
 }
 
 static struct bh_error *record_scenario(struct record *record, const char *folder,
-					const struct bh_shell_options *shell, int is_quiet,
+					const struct bh_shell_options *shell,
+					unsigned int spin_limit_s, int is_quiet,
 					const struct bh_sim_result **result_ret)
 {
 	BH_TRY(bh_shell_create(shell, record->file.scenario, &record->shell));
@@ -71,6 +72,7 @@ static struct bh_error *record_scenario(struct record *record, const char *folde
 		.program_arguments = record->file.arguments,
 		.program_arguments_size = record->file.arguments_size,
 		.find_kernel = bh_find_kernel,
+		.spin_limit_s = shell->node ? 0 : spin_limit_s,
 		.observer = bh_live_run_observer(&record->live),
 	};
 
@@ -118,7 +120,8 @@ static int print_result(const struct bh_summary *summary, int is_json, int is_qu
 static int cmd_record(int argc, char **argv)
 {
 	int is_json = 0, is_quiet = 0;
-	const char *folder = ".", *seed = NULL;
+	const char *folder = ".", *seed = NULL, *spin_limit = NULL;
+	unsigned int spin_limit_s = 0;
 	struct bh_shell_options shell = {0};
 	struct record record = {0};
 	const struct bh_option options[] = {
@@ -126,6 +129,7 @@ static int cmd_record(int argc, char **argv)
 		{"quiet", &is_quiet, NULL},
 		{"files", NULL, &folder},
 		{"seed", NULL, &seed},
+		{"spin-limit", NULL, &spin_limit},
 		{"output", NULL, &record.trace},
 		{"shell", NULL, &shell.node},
 		{"shell-time", NULL, &shell.time},
@@ -143,11 +147,13 @@ static int cmd_record(int argc, char **argv)
 	status = bh_scenario_arguments_check(&bh_command_record, argc);
 	if (status >= 0)
 		return status;
-	struct bh_error *error = bh_scenario_arguments_open(argc, argv, seed, &record.file);
+	struct bh_error *error = bh_live_run_spin_limit(spin_limit, &spin_limit_s);
+	if (!error)
+		error = bh_scenario_arguments_open(argc, argv, seed, &record.file);
 	if (!error)
 		error = trace_choose(&record);
 	if (!error)
-		error = record_scenario(&record, folder, &shell, is_quiet, &result);
+		error = record_scenario(&record, folder, &shell, spin_limit_s, is_quiet, &result);
 	bh_shell_destroy(record.shell);
 	if (error) {
 		status = bh_cli_fail(error);
@@ -178,6 +184,8 @@ const struct bh_command bh_command_record = {
 		"  --quiet            print nothing but errors; the exit status says the result\n"
 		"  --files FOLDER     write files-NODE/ there (default: the current folder)\n"
 		"  --seed N           use this seed instead of the scenario's\n"
+		"  --spin-limit S     give up a node that has the CPU for so many seconds without\n"
+		"                     an event (default: 60; 0: never)\n"
 		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
 		"it ends.\n"
 		"                  Ctrl-] leaves it. Lines from a file or pipe are typed one by "

@@ -19,7 +19,8 @@ struct run {
 };
 
 static struct bh_error *run_scenario(struct run *run, const char *folder,
-				     const struct bh_shell_options *shell, int is_quiet,
+				     const struct bh_shell_options *shell,
+				     unsigned int spin_limit_s, int is_quiet,
 				     const struct bh_sim_result **result_ret)
 {
 	struct bh_sim_config config = {
@@ -27,6 +28,8 @@ static struct bh_error *run_scenario(struct run *run, const char *folder,
 		.build = run->file.build,
 		.find_kernel = bh_find_kernel,
 		.describes_failures = 1,
+		/* Whoever types may take their time. */
+		.spin_limit_s = shell->node ? 0 : spin_limit_s,
 		.observer = bh_live_run_observer(&run->live),
 	};
 
@@ -43,13 +46,15 @@ static struct bh_error *run_scenario(struct run *run, const char *folder,
 static int cmd_run(int argc, char **argv)
 {
 	int is_json = 0, is_quiet = 0;
-	const char *folder = ".", *seed = NULL;
+	const char *folder = ".", *seed = NULL, *spin_limit = NULL;
+	unsigned int spin_limit_s = 0;
 	struct bh_shell_options shell = {0};
 	const struct bh_option options[] = {
 		{"json", &is_json, NULL},
 		{"quiet", &is_quiet, NULL},
 		{"files", NULL, &folder},
 		{"seed", NULL, &seed},
+		{"spin-limit", NULL, &spin_limit},
 		{"shell", NULL, &shell.node},
 		{"shell-time", NULL, &shell.time},
 		{"shell-start", NULL, &shell.start},
@@ -66,10 +71,12 @@ static int cmd_run(int argc, char **argv)
 	status = bh_scenario_arguments_check(&bh_command_run, argc);
 	if (status >= 0)
 		return status;
-	struct bh_error *error = bh_scenario_arguments_open(argc, argv, seed, &run.file);
+	struct bh_error *error = bh_live_run_spin_limit(spin_limit, &spin_limit_s);
 
 	if (!error)
-		error = run_scenario(&run, folder, &shell, is_quiet, &result);
+		error = bh_scenario_arguments_open(argc, argv, seed, &run.file);
+	if (!error)
+		error = run_scenario(&run, folder, &shell, spin_limit_s, is_quiet, &result);
 	bh_shell_destroy(run.shell);
 	if (error) {
 		status = bh_cli_fail(error);
@@ -92,13 +99,16 @@ static int cmd_run(int argc, char **argv)
 
 const struct bh_command bh_command_run = {
 	.name = "run",
-	.synopsis = "[--json] [--quiet] [--files FOLDER] [--seed N] [--shell NODE] SCENARIO",
+	.synopsis = "[--json] [--quiet] [--files FOLDER] [--seed N] [--spin-limit S] [--shell "
+		    "NODE] SCENARIO",
 	.summary = "run a scenario without recording it",
 	.help = "  --json          print the result as one JSON object\n"
 		"  --quiet         print nothing but errors; the exit status says the result\n"
 		"  --files FOLDER  write files-NODE/ there (default: the current folder): kernel\n"
 		"                  logs, and output, command line and status of each program\n"
 		"  --seed N        use this seed instead of the scenario's\n"
+		"  --spin-limit S  give up a node that has the CPU for so many seconds without an\n"
+		"                  event (default: 60; 0: never)\n"
 		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
 		"it ends.\n"
 		"                  Ctrl-] leaves it. Lines from a file or pipe are typed one by "

@@ -2,6 +2,10 @@
 /* Output files and progress of a run: see live_run.h. */
 #include "cli/live_run.h"
 
+#include "cli/cli.h"
+
+#define SPIN_LIMIT_S 60u
+
 static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
 			   size_t length)
 {
@@ -33,6 +37,19 @@ struct bh_sim_observer bh_live_run_observer(struct bh_live_run *live)
 					.output = observe_output,
 					.files = observe_files,
 					.between = observe_between};
+}
+
+struct bh_error *bh_live_run_spin_limit(const char *text, unsigned int *limit_s_ret)
+{
+	uint64_t limit_s = SPIN_LIMIT_S;
+
+	if (text && (!bh_cli_parse_u64(text, &limit_s) || limit_s > 86400))
+		return bh_error_new(BH_ERR_USAGE,
+				    "--spin-limit wants a whole number of seconds up to 86400, not "
+				    "\"%s\"",
+				    text);
+	*limit_s_ret = (unsigned int)limit_s;
+	return NULL;
 }
 
 struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_scenario *scenario,

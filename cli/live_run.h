@@ -19,6 +19,9 @@ struct bh_live_run {
 /* An observer that writes output and shows progress; live must stay where it is. */
 struct bh_sim_observer bh_live_run_observer(struct bh_live_run *live);
 
+/* What --spin-limit says; NULL: it wasn't given. */
+struct bh_error *bh_live_run_spin_limit(const char *text, unsigned int *limit_s_ret);
+
 /* Before the run: folder is where files-NODE/ go. */
 struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_scenario *scenario,
 				   const char *folder, int is_quiet);

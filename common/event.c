@@ -23,8 +23,10 @@ static const char *const loss_names[] = {
 };
 
 static const char *const halt_names[BH_HALTED_COUNT] = {
-	[BH_HALTED_OFF] = "halt",    [BH_HALTED_PANIC] = "panic", [BH_HALTED_RESTART] = "restart",
-	[BH_HALTED_CRASH] = "crash", [BH_HALTED_SPIN] = "spin",
+	[BH_HALTED_OFF] = "halt",
+	[BH_HALTED_PANIC] = "panic",
+	[BH_HALTED_RESTART] = "restart",
+	[BH_HALTED_CRASH] = "crash",
 };
 
 const char *bh_halt_name(uint64_t how)

@@ -60,7 +60,6 @@ enum bh_halt {
 	BH_HALTED_PANIC = 1,   /* its kernel panicked */
 	BH_HALTED_RESTART = 2, /* it starts again */
 	BH_HALTED_CRASH = 3,   /* the scenario took its power away */
-	BH_HALTED_SPIN = 4,    /* it didn't give the CPU back: the run ends with it */
 	BH_HALTED_COUNT,
 };
 

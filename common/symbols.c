@@ -96,6 +96,9 @@ static const char *short_path(const char *path)
 	const char *tree = strstr(path, "/linux-");
 	const char *rest = tree ? strchr(tree + 1, '/') : NULL;
 
+	/* Relative to where it was compiled. */
+	if (!rest && !strncmp(path, "../src/", 7))
+		return path + 7;
 	while (rest && !strncmp(rest, "/./", 3))
 		rest += 2;
 	return rest ? rest + 1 : path;

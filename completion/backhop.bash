@@ -32,11 +32,11 @@ _backhop() {
 		mapfile -t COMPREPLY < <(compgen -c -- "$current")
 		return
 		;;
-	--seed | --shell | --shell-start | --stop-time | --node | --from | --to | --plant-fault | --at | --serve) return ;;
+	--seed | --spin-limit | --shell | --shell-start | --stop-time | --node | --from | --to | --plant-fault | --at | --serve) return ;;
 	esac
 	case ${COMP_WORDS[1]} in
-	run) words='--json --quiet --files --seed --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
-	record) words='--output --json --quiet --files --seed --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
+	run) words='--json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
+	record) words='--output --json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
 	replay) words='--at --serve' pattern='bht' ;;
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;

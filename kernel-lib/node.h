@@ -25,6 +25,9 @@
 #define BH_NODE_MAX	    3840u /* up to 16 TiB, where the programs begin */
 #define BH_NODE_RAM_DEFAULT (64ul << 20)
 
+/* Beside the BH_HALT_* of host_abi.h: the host ended the node because it never idled. */
+#define BH_HALT_SPIN 3
+
 struct bh_node;
 
 struct bh_node_options {

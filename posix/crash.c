@@ -70,6 +70,17 @@ static const struct bh_posix_image *image_at(const struct bh_task *task, uint64_
 	return NULL;
 }
 
+void bh_crash_place(const struct bh_task *task, uint64_t address, char *text, size_t size)
+{
+	const struct bh_posix_image *image = image_at(task, address);
+
+	if (image)
+		snprintf(text, size, "%s+0x%llx", image->path,
+			 (unsigned long long)(address - image->bias));
+	else
+		snprintf(text, size, "0x%llx", (unsigned long long)address);
+}
+
 /* --- the stack --- */
 
 static int read_word(void *arg, uint64_t address, uint64_t *word_ret)

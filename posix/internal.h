@@ -275,6 +275,8 @@ int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const 
 void bh_on_stack(void (*function)(void *), void *arg, void *stack_top);
 
 /* crash.c */
+/* "/usr/bin/x+0x1234", or the address alone. */
+void bh_crash_place(const struct bh_task *task, uint64_t address, char *text, size_t size);
 BH_OP void bh_crash_op(void *user_host, void *task, int signal, int code, unsigned long address);
 
 /* --- nodes --- */

@@ -41,6 +41,14 @@ struct bh_error *bh_posix_process_setup(void);
  */
 void bh_posix_after_fork(void);
 
+/*
+ * Watches that the run gets on: when *progress hasn't changed for limit_s seconds of the host and a
+ * kernel or program has the CPU, its node ends as by halt(), with BH_HALT_SPIN; before that the
+ * callback spin() says where it was. 0 seconds: no longer. Only for live runs: a replay ends
+ * before.
+ */
+struct bh_error *bh_posix_watch(unsigned int limit_s, const volatile uint64_t *progress);
+
 /* What a node's programs do. They run on a kernel task's stack: shallow, no file output. Any may
  * be NULL. arg is the one given to bh_posix_node_create(). */
 struct bh_posix_callbacks {
@@ -58,6 +66,9 @@ struct bh_posix_callbacks {
 	int (*is_traced)(void *arg);
 	/* A system call, as a line of text that ends in a newline. */
 	void (*call)(void *arg, int pid, const char *line, size_t length);
+	/* The node is about to end because it never gave the CPU back: text says what was running;
+	 * trace: the kernel's calls, innermost first, as offsets in its image. */
+	void (*spin)(void *arg, const char *text, const uint64_t *trace, size_t count);
 	/* One line without newline for the log of pid: refused system calls and the like. */
 	void (*log)(void *arg, int pid, const char *text);
 };

@@ -20,10 +20,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "common/last_words.h"
+#include "kernel-lib/node.h"
 #include "posix/internal.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
@@ -317,6 +319,17 @@ static struct bh_posix_node *node_at(uint64_t address)
 	return NULL;
 }
 
+/* The node on one of whose stacks sp is. */
+static struct bh_posix_node *kernel_stack_at(uint64_t sp)
+{
+	struct bh_posix_node *node = posix ? posix->nodes : NULL;
+
+	for (; node; node = node->next)
+		if (sp - node->boot->ram_base < (uint64_t)node->boot - node->boot->ram_base)
+			return node;
+	return NULL;
+}
+
 /* The node whose kernel faulted: by the instruction, or after a jump to nowhere by the stack. */
 static struct bh_posix_node *kernel_of_fault(const ucontext_t *context)
 {
@@ -326,10 +339,7 @@ static struct bh_posix_node *kernel_of_fault(const ucontext_t *context)
 
 	if (node || (ip >= (uint64_t)__executable_start && ip < (uint64_t)etext))
 		return node;
-	for (node = posix ? posix->nodes : NULL; node; node = node->next)
-		if (sp - node->boot->ram_base < (uint64_t)node->boot - node->boot->ram_base)
-			return node;
-	return NULL;
+	return kernel_stack_at(sp);
 }
 
 /* What report_crash() found out, for the node whose kernel ends the task, or itself, by it. */
@@ -438,6 +448,138 @@ static void on_fault(int signal, siginfo_t *info, void *argument)
 	report_crash(signal, info, context);
 }
 
+/* --- nodes that never give the CPU back --- */
+
+#define SPIN_TRACE_MAX 48
+/* So often is looked again when the moment was no good. */
+#define SPIN_RETRY_US 10000
+
+static struct {
+	const volatile uint64_t *progress;
+	uint64_t seen;
+	unsigned int limit_s, quiet_s;
+	struct bh_posix_node *node;
+	struct pt_regs regs;
+} watch;
+
+static size_t walk_frames(const struct bh_posix_node *node, const struct pt_regs *regs,
+			  uint64_t *trace)
+{
+	uint64_t base = node->boot->ram_base, bp = regs->bp, low = regs->sp;
+	size_t count = 0;
+
+	trace[count++] = regs->ip - base;
+	while (count < SPIN_TRACE_MAX && bp >= low && bp - low < BH_KERNEL_STACK_SIZE &&
+	       !(bp & 7)) {
+		const uint64_t *frame = (const uint64_t *)bp;
+
+		if (frame[1] - base >= node->boot->image_size)
+			break;
+		trace[count++] = frame[1] - base;
+		low = bp + 16;
+		bp = frame[0];
+	}
+	return count;
+}
+
+static void __attribute__((noreturn))
+end_spinning(struct bh_posix_node *node, const char *what, const uint64_t *trace, size_t count)
+{
+	const struct bh_boot *boot = node->boot;
+	const struct bh_task_layout *layout = boot->image_ops.task_layout;
+	char text[512], comm[17] = "";
+	int pid = 0;
+
+	if (layout) {
+		const char *task = *(const char *const *)layout->current_task;
+
+		memcpy(comm, task + layout->comm, 16);
+		memcpy(&pid, task + layout->pid, sizeof(pid));
+	}
+	snprintf(text, sizeof(text), "%s (pid %d) %s for %u s of the host's time", comm, pid, what,
+		 watch.limit_s);
+	if (node->callbacks.spin)
+		node->callbacks.spin(node->arg, text, trace, count);
+	boot->host_ops->halt(boot->host, BH_HALT_SPIN, text);
+	abort();
+}
+
+static void __attribute__((noreturn)) end_spinning_kernel(void)
+{
+	uint64_t trace[SPIN_TRACE_MAX];
+	size_t count = walk_frames(watch.node, &watch.regs, trace);
+
+	end_spinning(watch.node, "runs in the kernel and didn't give the CPU back", trace, count);
+}
+
+static void end_spinning_program(struct bh_task *task, struct pt_regs *regs)
+{
+	char place[280], what[360];
+
+	bh_crash_place(task, regs->ip, place, sizeof(place));
+	snprintf(what, sizeof(what), "computed without a system call, at %s,", place);
+	end_spinning(task->node, what, NULL, 0);
+}
+
+static void start_timer(unsigned int us)
+{
+	const struct itimerval timer = {.it_interval = {.tv_sec = 1},
+					.it_value = {us / 1000000, us % 1000000}};
+
+	host_call(SYS_setitimer, ITIMER_REAL, (long)&timer, 0, 0, 0, 0);
+}
+
+/* Each second. Where the simulator itself has the CPU, for a call of the node's, it looks again a
+ * little later. */
+static void on_alarm(int signal, siginfo_t *info, void *argument)
+{
+	uint64_t fs_base = read_fs_base();
+	ucontext_t *context = argument;
+	greg_t *regs = context->uc_mcontext.gregs;
+	struct bh_task *task = bh_trap_task;
+	uint64_t ip = (uint64_t)regs[REG_RIP];
+
+	write_fs_base(bh_host_fs_base);
+	if (*watch.progress != watch.seen) {
+		watch.seen = *watch.progress;
+		watch.quiet_s = 0;
+	} else if (++watch.quiet_s >= watch.limit_s) {
+		watch.node = node_at(ip);
+		if (watch.node) {
+			load_registers(&watch.regs, context);
+			regs[REG_RSP] = ((regs[REG_RSP] - 128) & ~15ll) - 8;
+			regs[REG_RIP] = (greg_t)end_spinning_kernel;
+		} else if (task && task->view.is_in_program && bh_regions_at(task->mm, ip)) {
+			leave_program(task, context, take_over(task, context, fs_base),
+				      end_spinning_program);
+		} else if (kernel_stack_at((uint64_t)regs[REG_RSP])) {
+			start_timer(SPIN_RETRY_US);
+		}
+	}
+	write_fs_base(fs_base);
+}
+
+struct bh_error *bh_posix_watch(unsigned int limit_s, const volatile uint64_t *progress)
+{
+	const struct itimerval off = {0};
+	struct sigaction action = {.sa_sigaction = on_alarm,
+				   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+
+	if (!limit_s) {
+		setitimer(ITIMER_REAL, &off, NULL);
+		signal(SIGALRM, SIG_IGN);
+		return NULL;
+	}
+	watch.progress = progress;
+	watch.seen = *progress;
+	watch.limit_s = limit_s;
+	watch.quiet_s = 0;
+	if (sigaction(SIGALRM, &action, NULL))
+		return bh_error_new(BH_ERR_INTERNAL, "no handler for SIGALRM: %s", strerror(errno));
+	start_timer(1000000);
+	return NULL;
+}
+
 /* --- set-up --- */
 
 void bh_traps_set_posix(struct bh_posix *current)
@@ -501,7 +643,7 @@ static struct bh_error *install(int signal, void (*handler)(int, siginfo_t *, vo
 /* Whoever started us may have blocked them; the host kills a process that gets one then. */
 static void unblock_traps(void)
 {
-	static const int traps[] = {SIGSYS, SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+	static const int traps[] = {SIGSYS, SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGALRM};
 	sigset_t set;
 
 	sigemptyset(&set);

@@ -494,6 +494,7 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 		.find_kernel = config->find_kernel,
 		.find_kernel_arg = config->find_kernel_arg,
 		.describes_failures = 1,
+		.spin_limit_s = config->spin_limit_s,
 		.observer = {.arg = recorder,
 			     .event = observe_event,
 			     .frame = next->frame ? observe_frame : NULL,
@@ -544,6 +545,8 @@ struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
 
 struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *summary_json)
 {
+	if (recorder->result->is_abandoned)
+		return checkpoint_write(recorder);
 	BH_TRY(inputs_write(recorder, 0));
 	return bh_trace_writer_finish(recorder->writer, summary_json, recorder->result->digest,
 				      recorder->result->node_digests);

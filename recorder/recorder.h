@@ -34,6 +34,7 @@ struct bh_recorder_config {
 	void *find_kernel_arg;
 	/* Who else wants to know: output, event, frame and between are passed on. */
 	struct bh_sim_observer observer;
+	unsigned int spin_limit_s; /* see bh_sim_config */
 };
 
 /* What config points to must outlive the recorder. */
@@ -42,7 +43,8 @@ struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
 /* The result is valid until bh_recorder_destroy(). A run that failed is no error. */
 struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
 				 const struct bh_sim_result **result_ret);
-/* summary_json: see FORMAT.md, section 7. */
+/* summary_json: see FORMAT.md, section 7. The trace of a run that was abandoned stays without an
+ * end, so that a replay ends where it hung. */
 struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *summary_json);
 /* Takes NULL. A trace that isn't finished is left as it is: readable, and marked as truncated. */
 void bh_recorder_destroy(struct bh_recorder *recorder);

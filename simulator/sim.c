@@ -350,8 +350,12 @@ static void stop(struct bh_sim *sim)
 	const struct bh_scenario *scenario = sim->config.scenario;
 	struct bh_event event = {.kind = BH_EVENT_STOP, .node = BH_NO_NODE, .device = BH_NO_DEVICE};
 
-	bh_sim_event_begin(sim, &event);
 	sim->result.virtual_ns = sim->now_ns;
+	if (sim->result.is_abandoned) {
+		bh_sim_results_pack(sim);
+		return;
+	}
+	bh_sim_event_begin(sim, &event);
 	/* A person who explores may leave before anything was to be done. */
 	if (!sim->result.is_interrupted && !(sim->terminal && sim->now_ns < scenario->stop_ns))
 		bh_sim_processes_check(sim, event.event);
@@ -366,8 +370,12 @@ struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **res
 {
 	const struct bh_sim_observer *observer = &sim->config.observer;
 
+	if (sim->config.spin_limit_s)
+		BH_TRY(bh_posix_watch(sim->config.spin_limit_s, &bh_gate.event));
 	boot_nodes(sim);
 	run_events(sim);
+	if (sim->config.spin_limit_s)
+		BH_TRY(bh_posix_watch(0, NULL));
 	if (!sim->error)
 		stop(sim);
 	for (size_t i = 0; i < sim->node_count; i++)

@@ -50,6 +50,9 @@ struct bh_sim_config {
 	void *find_kernel_arg;
 	/* Looks up functions and lines of kernel traces of failures, when the run is over. */
 	int describes_failures;
+	/* Host seconds without an event after which a node that has the CPU is given up and the run
+	 * ends as failed; 0: never. For live runs. */
+	unsigned int spin_limit_s;
 	struct bh_sim_observer observer;
 };
 
@@ -81,6 +84,7 @@ struct bh_sim_result {
 	uint64_t events, frames, virtual_ns, digest;
 	uint64_t *node_digests; /* one per node: the events of that node only */
 	int is_interrupted;	/* observer.between ended the run */
+	int is_abandoned;	/* a node never gave the CPU back: there is no STOP event */
 	double boot_s;		/* host seconds until all nodes idled once; for print only */
 	struct bh_process_result *processes;
 	size_t process_count;

@@ -279,6 +279,8 @@ void bh_sim_timeline_action(struct bh_sim *sim);
 
 /* Of the host's table. */
 void bh_sim_console(void *host, const char *text, unsigned long len);
+/* Of the callbacks of posix/: where a node was that is given up. */
+void bh_sim_spin(void *arg, const char *text, const uint64_t *trace, size_t count);
 /* The failure of this number (from 1) gets a call trace: offsets in the node's image. */
 void bh_sim_failure_trace(struct bh_sim *sim, size_t number, const uint64_t *offsets, size_t count);
 /* Looks up what the traces of failures are; when the run is over. */

@@ -123,6 +123,15 @@ void bh_sim_console(void *host, const char *text, unsigned long len)
 
 /* --- backtraces --- */
 
+void bh_sim_spin(void *arg, const char *text, const uint64_t *trace, size_t count)
+{
+	struct bh_sim_node *node = arg;
+
+	node->trace_count = count < BH_TRACE_MAX ? count : BH_TRACE_MAX;
+	if (count > 0)
+		memcpy(node->trace, trace, node->trace_count * sizeof(*trace));
+}
+
 void bh_sim_failure_trace(struct bh_sim *sim, size_t number, const uint64_t *offsets, size_t count)
 {
 	struct bh_failure *failure = &sim->result.failures[number - 1];

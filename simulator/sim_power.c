@@ -119,6 +119,18 @@ void bh_sim_node_died(struct bh_sim_node *node)
 	int how = BH_HALT_OFF;
 	const char *reason = bh_node_death(node->kernel, &how);
 
+	if (how == BH_HALT_SPIN) {
+		struct bh_sim *sim = node->sim;
+
+		/* No event: the host's clock decided, and a replay can't get further than here. */
+		node->is_dead = node->is_panicked = 1;
+		bh_sim_fail(sim, "spin", node->id, sim->result.events, "%s", reason);
+		if (node->trace_count > 0 && sim->result.failure_count > 0)
+			bh_sim_failure_trace(sim, sim->result.failure_count, node->trace,
+					     node->trace_count);
+		sim->result.is_abandoned = sim->is_over = sim->is_stopped = 1;
+		return;
+	}
 	node_ended(node,
 		   how == BH_HALT_PANIC	    ? BH_HALTED_PANIC
 		   : how == BH_HALT_RESTART ? BH_HALTED_RESTART

@@ -572,6 +572,7 @@ const struct bh_posix_callbacks bh_sim_posix_callbacks = {
 	.exit = callback_exit,
 	.log = callback_log,
 	.crash = callback_crash,
+	.spin = bh_sim_spin,
 	.is_traced = callback_is_traced,
 	.call = callback_call,
 };

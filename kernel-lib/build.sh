@@ -57,8 +57,9 @@ tree_version() {
 }
 
 check_tree() {
-	[ -f "$1/Kbuild" ] && [ -f "$1/Makefile" ] && [ -d "$1/kernel" ] ||
+	if [ ! -f "$1/Kbuild" ] || [ ! -f "$1/Makefile" ] || [ ! -d "$1/kernel" ]; then
 		fail "$1 is no Linux tree: it lacks Kbuild, Makefile or kernel/"
+	fi
 }
 
 # Paths of the fragments in KERNEL_CONFIG, in its order.
@@ -158,17 +159,29 @@ started=$SECONDS
 
 # --- the source tree, with the port laid over it ---
 
+# Files are compared by their bytes, and those that differ get the time of now: however old the copy
+# is that they come from, what depends on them is compiled again, and nothing else.
+sync_tree() {
+	mkdir -p "$src"
+	rsync -rlpc --delete --exclude .git --exclude '*.o' --exclude /.config \
+		--exclude /include/config --exclude /include/generated --exclude /arch/backhop \
+		--exclude '/arch/*/include/generated' "$1/" "$src/"
+}
+
 if [ -n "${KERNEL_SRC:-}" ]; then
 	progress "copying $KERNEL_SRC"
-	mkdir -p "$src"
-	rsync -a --delete --exclude .git --exclude '*.o' --exclude /.config \
-		--exclude /include/config --exclude /include/generated --exclude /arch/backhop \
-		--exclude '/arch/*/include/generated' "$KERNEL_SRC/" "$src/"
+	sync_tree "$KERNEL_SRC"
 elif [ "$(cat "$build/source-id" 2>/dev/null)" != "$source_hash" ]; then
 	progress "unpacking $tarball"
-	rm -rf "$src" "$obj"
-	mkdir -p "$src"
-	tar -C "$src" --strip-components=1 -xJf "$tarball"
+	rm -rf "$build/unpacked"
+	mkdir "$build/unpacked"
+	tar -C "$build/unpacked" --strip-components=1 -xJf "$tarball"
+	if [ -d "$src" ]; then
+		sync_tree "$build/unpacked"
+		rm -rf "$build/unpacked"
+	else
+		mv "$build/unpacked" "$src"
+	fi
 fi
 echo "$source_hash" >"$build/source-id"
 rsync -rc --delete "$here/arch/backhop/" "$src/arch/backhop/"

@@ -10,6 +10,9 @@
 	.section .text.bh_string, "ax", @progbits
 
 #define REP_MIN 256
+/* From here on, clearing leaves pages alone that are zero already. */
+#define SPARSE_MIN 8192
+#define PAGE_BYTES 4096
 
 /* void *memmove(void *to, const void *from, size_t len): the loads of a step precede its stores. */
 SYM_FUNC_START(memmove)
@@ -110,6 +113,9 @@ SYM_FUNC_START(memset)
 	imul %rcx, %rax
 	cmp $8, %rdx
 	jb 3f
+	cmp $SPARSE_MIN, %rdx
+	jae 6f
+0:
 	mov %rax, -8(%rdi,%rdx)
 	cmp $REP_MIN, %rdx
 	jae 2f
@@ -135,6 +141,46 @@ SYM_FUNC_START(memset)
 	dec %edx
 	jnz 4b
 5:
+	mov %r8, %rax
+	ret
+6:
+	test %rax, %rax
+	jnz 0b
+	/*
+	 * Clearing of much memory, as when a hash table is made: a page that was never written is
+	 * zero, and only as long as nobody writes to it does it cost the host nothing.
+	 */
+	lea (%rdi,%rdx), %rsi
+7:
+	lea PAGE_BYTES(%rdi), %rdx
+	and $-PAGE_BYTES, %rdx
+	cmp %rsi, %rdx
+	cmova %rsi, %rdx
+	mov %rdx, %rcx
+	sub %rdi, %rcx
+	cmp $PAGE_BYTES, %rcx
+	jne 9f
+	mov %rdi, %r9
+8:
+	mov (%r9), %rcx
+	or 8(%r9), %rcx
+	or 16(%r9), %rcx
+	or 24(%r9), %rcx
+	or 32(%r9), %rcx
+	or 40(%r9), %rcx
+	or 48(%r9), %rcx
+	or 56(%r9), %rcx
+	jnz 9f
+	add $64, %r9
+	cmp %rdx, %r9
+	jb 8b
+	mov %rdx, %rdi
+9:
+	mov %rdx, %rcx
+	sub %rdi, %rcx
+	rep stosb
+	cmp %rsi, %rdi
+	jb 7b
 	mov %r8, %rax
 	ret
 	.cfi_endproc

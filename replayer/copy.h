@@ -34,13 +34,15 @@ struct bh_tick_region {
 };
 
 struct bh_copy;
+struct bh_blocks;
 
 /* What all copies have in common; must outlive them. */
 struct bh_space {
 	void (*after_fork)(void);	/* run in each new copy; may be NULL */
 	struct bh_tick_region *regions; /* ascending by base; fixed before counting begins */
 	size_t region_count;
-	int (*poll)(void *arg); /* asked during long runs; non-zero: stop. May be NULL */
+	struct bh_blocks *blocks; /* of the programs, for strides; NULL: none is taken */
+	int (*poll)(void *arg);	  /* asked during long runs; non-zero: stop. May be NULL */
 	void *poll_arg;
 	/* See struct bh_timeline_config. */
 	struct bh_error *(*explain_exit)(void *arg, struct bh_copy *copy);
@@ -111,6 +113,15 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 /* One instruction from an exact position, counting; ignores what is planted. */
 struct bh_error *bh_copy_step(struct bh_copy *copy, const struct bh_limits *limits,
 			      struct bh_end *end_ret);
+
+/* One or more instructions, at most budget, and not beyond address (0: none): faster by far where a
+ * program computes. The same positions as single steps lead to. */
+struct bh_error *bh_copy_stride(struct bh_copy *copy, const struct bh_limits *limits,
+				uint64_t budget, uint64_t address, struct bh_end *end_ret);
+/* is_program says whether there is a program's text at an address: no entries and no gate. */
+struct bh_error *bh_blocks_create(int (*is_program)(uint64_t address),
+				  struct bh_blocks **blocks_ret);
+void bh_blocks_destroy(struct bh_blocks *blocks);
 
 /* Memory as the program sees it. Returns the number of bytes read from the start of the range. */
 size_t bh_copy_read(struct bh_copy *copy, uint64_t address, void *bytes_ret, size_t length);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What copy.c (life, memory, planting) and copy_run.c (movement) share; nobody else's business. */
+/* What copy.c (life, memory, planting), copy_run.c and copy_block.c (movement) share; nobody else's
+ * business. */
 #ifndef BH_REPLAYER_COPY_INTERNAL_H
 #define BH_REPLAYER_COPY_INTERNAL_H
 
@@ -16,6 +17,14 @@ struct bh_planted {
 const struct bh_tick_region *bh_copy_region(const struct bh_copy *copy, uint64_t address);
 /* NULL if nothing is planted there. */
 struct bh_planted *bh_copy_find_planted(const struct bh_copy *copy, uint64_t address);
+/* What a stop costs, about. */
+#define BH_STOP_NS 5000
+/* Before a step: the next event is to stop it, and the watchpoints. */
+struct bh_error *bh_copy_prepare_step(struct bh_copy *copy, const struct bh_limits *limits);
+/* Delivers the signals in which a step ended, and stops at the handler; with none it does nothing.
+ * is_alive_ret: else the process ends, which end tells. */
+struct bh_error *bh_copy_deliver(struct bh_copy *copy, struct bh_wait *wait, struct bh_end *end,
+				 int *is_alive_ret);
 /* Sets the program counter. */
 void bh_copy_set_pc(struct bh_copy *copy, uint64_t pc);
 

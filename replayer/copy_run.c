@@ -10,8 +10,7 @@
 
 #define TRAP_FLAG 0x100ull
 #define POLL_MS	  100
-/* What a stop costs, about: one of a run, and one of a single step. */
-#define STOP_NS 5000
+/* What a single step costs, about. */
 #define STEP_NS 20000
 /* How long an interrupted run may take to reach its next event before it is held anyway. */
 #define PATIENCE_MS 3000
@@ -75,8 +74,8 @@ static void end_exiting(struct bh_copy *copy, const struct bh_wait *wait, struct
  * After a step ended in a signal: delivers it and stops at the handler. Returns 1 if that worked, 0
  * if the process ends (end_ret is set then).
  */
-static struct bh_error *deliver(struct bh_copy *copy, struct bh_wait *wait, struct bh_end *end,
-				int *is_alive_ret)
+struct bh_error *bh_copy_deliver(struct bh_copy *copy, struct bh_wait *wait, struct bh_end *end,
+				 int *is_alive_ret)
 {
 	*is_alive_ret = 1;
 	while (wait->kind == BH_WAIT_SIGNAL) {
@@ -177,7 +176,7 @@ static struct bh_error *execute(struct bh_copy *copy, struct bh_end *end)
 		else if (kind == BH_INSTRUCTION_SYSCALL || kind == BH_INSTRUCTION_PUSHF)
 			hide_trap_flag(copy, kind);
 	}
-	BH_TRY(deliver(copy, &wait, end, &is_alive));
+	BH_TRY(bh_copy_deliver(copy, &wait, end, &is_alive));
 	if (is_alive)
 		end->kind = BH_END_STEP;
 	return NULL;
@@ -210,14 +209,19 @@ static struct bh_error *raw_step(struct bh_copy *copy, struct bh_end *end)
 	return NULL;
 }
 
+struct bh_error *bh_copy_prepare_step(struct bh_copy *copy, const struct bh_limits *limits)
+{
+	BH_TRY(set_stop_event(copy, copy->position.event + 1));
+	return bh_tracee_watch(copy->tracee, limits ? limits->watch_addresses : NULL,
+			       limits ? limits->watch_dr7 : 0);
+}
+
 struct bh_error *bh_copy_step(struct bh_copy *copy, const struct bh_limits *limits,
 			      struct bh_end *end_ret)
 {
 	struct bh_end end = {0};
 
-	BH_TRY(set_stop_event(copy, copy->position.event + 1));
-	BH_TRY(bh_tracee_watch(copy->tracee, limits ? limits->watch_addresses : NULL,
-			       limits ? limits->watch_dr7 : 0));
+	BH_TRY(bh_copy_prepare_step(copy, limits));
 	end.ticks = copy->position.tick;
 	BH_TRY(raw_step(copy, &end));
 	if (end.kind == BH_END_STEP) {
@@ -402,7 +406,7 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 	}
 	settle(copy, limits, &end);
 	uint64_t end_ns = bh_tracee_cpu_ns(copy->tracee);
-	copy->cost_ns += STOP_NS + (end_ns > start_ns ? end_ns - start_ns : 0);
+	copy->cost_ns += BH_STOP_NS + (end_ns > start_ns ? end_ns - start_ns : 0);
 	*end_ret = end;
 	return NULL;
 }

@@ -161,6 +161,11 @@ static struct bh_error *explain_exit(void *arg, struct bh_copy *copy)
 			    "%s", failure.message);
 }
 
+static int is_program(uint64_t address)
+{
+	return bh_posix_is_program_address(address);
+}
+
 static struct bh_error *start(struct bh_replay *replay)
 {
 	const struct bh_rerun_config rerun = {
@@ -173,6 +178,7 @@ static struct bh_error *start(struct bh_replay *replay)
 		.run = run_tracee,
 		.run_arg = replay,
 		.after_fork = bh_posix_after_fork,
+		.is_program = is_program,
 		.last_event = bh_trace_event_count(replay->trace),
 		.find_divergence = find_divergence,
 		.explain_exit = explain_exit,

@@ -368,7 +368,10 @@ static struct bh_error *resolve(struct bh_timeline *timeline, const struct bh_se
 	BH_TRY(bh_copy_plant(timeline->current, NULL, 0, NULL));
 	BH_TRY(bh_copy_count(timeline->current, 1));
 	countdown.before = timeline->position;
-	BH_TRY(bh_timeline_step_while(timeline, is_before_hit, &countdown, &limits, arrival_ret));
+	/* The position before a watched access is wanted, so that is found step by step. */
+	const struct bh_stride stride = {.address = hit->address};
+	BH_TRY(bh_timeline_step_while(timeline, is_before_hit, &countdown, &limits,
+				      hit->address ? &stride : NULL, arrival_ret));
 	if (*arrival_ret == BH_ARRIVED && timeline->position.tick != tick)
 		return lost_hit(hit);
 	if (*arrival_ret == BH_ARRIVED && before_access && !hit->address)

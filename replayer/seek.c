@@ -14,6 +14,21 @@ static struct bh_error *plant_nothing(struct bh_timeline *timeline)
 	return bh_copy_plant(timeline->current, NULL, 0, NULL);
 }
 
+/* Who goes somewhere often goes back from there: the last slice is cut into shorter and shorter
+ * ones, with a checkpoint before each. */
+#define EVENTS_WORTH_CUTTING 64
+
+static struct bh_error *next_stop(struct bh_timeline *timeline, uint64_t event, uint64_t *stop_ret)
+{
+	uint64_t left = event - timeline->current->position.event;
+
+	*stop_ret = bh_timeline_slice(timeline, event);
+	if (*stop_ret != event || left <= EVENTS_WORTH_CUTTING)
+		return NULL;
+	*stop_ret = event - left / 8;
+	return bh_timeline_checkpoint(timeline, BH_CHECKPOINT_EVENT_NS);
+}
+
 struct bh_error *bh_timeline_to_event(struct bh_timeline *timeline, uint64_t event,
 				      enum bh_arrival *arrival_ret)
 {
@@ -27,7 +42,7 @@ struct bh_error *bh_timeline_to_event(struct bh_timeline *timeline, uint64_t eve
 	while (timeline->current->position.event < event) {
 		uint64_t from = timeline->current->position.event;
 		uint64_t start_ns = timeline->current->cost_ns;
-		limits.stop_event = bh_timeline_slice(timeline, event);
+		BH_TRY(next_stop(timeline, event, &limits.stop_event));
 		BH_TRY(bh_copy_run(timeline->current, &limits, &end));
 		*arrival_ret = bh_timeline_arrival(timeline, &end);
 		if (*arrival_ret != BH_ARRIVED || end.kind != BH_END_EVENT)
@@ -61,24 +76,41 @@ static struct bh_error *to_tick(struct bh_timeline *timeline, uint64_t tick,
 	return NULL;
 }
 
+static struct bh_error *step_or_stride(struct bh_timeline *timeline, const struct bh_limits *limits,
+				       const struct bh_stride *stride, struct bh_end *end)
+{
+	uint64_t budget = UINT64_MAX;
+
+	if (!stride)
+		return bh_copy_step(timeline->current, limits, end);
+	if (stride->instruction)
+		budget = stride->instruction - timeline->position.instruction;
+	return bh_copy_stride(timeline->current, limits, budget, stride->address, end);
+}
+
 struct bh_error *bh_timeline_step_while(struct bh_timeline *timeline,
 					int (*keep_on)(void *arg, struct bh_timeline *timeline,
 						       unsigned int watch_hits),
 					void *arg, const struct bh_limits *limits,
+					const struct bh_stride *stride,
 					enum bh_arrival *arrival_ret)
 {
 	struct bh_end end = {0};
 	unsigned int steps = 0;
+	uint64_t start_ns = timeline->current->cost_ns;
 
 	*arrival_ret = BH_ARRIVED;
 	while (keep_on(arg, timeline, end.watch_hits)) {
-		BH_TRY(bh_copy_step(timeline->current, limits, &end));
+		BH_TRY(step_or_stride(timeline, limits, stride, &end));
 		*arrival_ret = bh_timeline_arrival(timeline, &end);
 		if (*arrival_ret != BH_ARRIVED)
 			return NULL;
 		if (++steps % BH_CHECKPOINT_STEPS)
 			continue;
-		BH_TRY(bh_timeline_checkpoint(timeline, BH_CHECKPOINT_EVENT_NS));
+		/* The longer the way already is, the less dense. */
+		BH_TRY(bh_timeline_checkpoint(
+			timeline,
+			BH_CHECKPOINT_EVENT_NS + (timeline->current->cost_ns - start_ns) / 16));
 		if (bh_timeline_poll(timeline)) {
 			*arrival_ret = BH_ARRIVED_INTERRUPT;
 			return NULL;
@@ -106,13 +138,15 @@ static struct bh_error *to_instruction(struct bh_timeline *timeline, uint64_t in
 		uint64_t stage = instruction - back;
 		if (instruction < back || timeline->position.instruction + back >= stage)
 			continue;
+		const struct bh_stride to_stage = {.instruction = stage};
 		BH_TRY(bh_timeline_step_while(timeline, is_before_instruction, &stage, NULL,
-					      arrival_ret));
+					      &to_stage, arrival_ret));
 		if (*arrival_ret != BH_ARRIVED)
 			return NULL;
 		BH_TRY(bh_timeline_checkpoint(timeline, 0));
 	}
-	BH_TRY(bh_timeline_step_while(timeline, is_before_instruction, &instruction, NULL,
+	const struct bh_stride to_end = {.instruction = instruction};
+	BH_TRY(bh_timeline_step_while(timeline, is_before_instruction, &instruction, NULL, &to_end,
 				      arrival_ret));
 	if (*arrival_ret == BH_ARRIVED && timeline->position.instruction < instruction)
 		*arrival_ret = BH_ARRIVED_EARLIER;
@@ -220,7 +254,8 @@ static struct bh_error *step_backward(struct bh_timeline *timeline, enum bh_arri
 		return NULL;
 	BH_TRY(plant_nothing(timeline));
 	BH_TRY(bh_copy_count(timeline->current, 1));
-	return bh_timeline_step_while(timeline, is_inside_tick, NULL, NULL, arrival_ret);
+	const struct bh_stride any = {0};
+	return bh_timeline_step_while(timeline, is_inside_tick, NULL, NULL, &any, arrival_ret);
 }
 
 static struct bh_error *step_forward(struct bh_timeline *timeline, enum bh_arrival *arrival_ret)

@@ -31,7 +31,11 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 	timeline->space.explain_arg = config->arg;
 	timeline->slice_events = 64;
 	struct bh_error *error =
-		bh_copy_start(&timeline->space, config->run, config->run_arg, &timeline->current);
+		config->is_program ? bh_blocks_create(config->is_program, &timeline->space.blocks)
+				   : NULL;
+	if (!error)
+		error = bh_copy_start(&timeline->space, config->run, config->run_arg,
+				      &timeline->current);
 	if (!error) {
 		timeline->position = timeline->current->position;
 		error = bh_checkpoints_add(&timeline->checkpoints, timeline->current);
@@ -50,6 +54,7 @@ void bh_timeline_destroy(struct bh_timeline *timeline)
 		return;
 	bh_copy_destroy(timeline->current);
 	bh_checkpoints_clear(&timeline->checkpoints);
+	bh_blocks_destroy(timeline->space.blocks);
 	free(timeline->space.regions);
 	free(timeline);
 }

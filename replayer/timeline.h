@@ -21,7 +21,9 @@ struct bh_timeline_config {
 	void (*run)(void *arg); /* what is replayed, called in the tracee; must not return */
 	void *run_arg;
 	void (*after_fork)(void); /* see struct bh_space */
-	uint64_t last_event;	  /* history ends where this event begins */
+	/* Where programs' text is, so that it can be passed by strides; NULL: nowhere. */
+	int (*is_program)(uint64_t address);
+	uint64_t last_event; /* history ends where this event begins */
 	/* Looks at a copy that stopped at the gate: the first event that isn't as in the trace, or
 	 * 0. History ends there. May be NULL. */
 	uint64_t (*find_divergence)(void *arg, struct bh_copy *copy);

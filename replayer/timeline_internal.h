@@ -57,12 +57,19 @@ enum bh_arrival bh_timeline_arrival(struct bh_timeline *timeline, const struct b
 /* Brings current, at an exact position, to the beginning of a later event. */
 struct bh_error *bh_timeline_to_event(struct bh_timeline *timeline, uint64_t event,
 				      enum bh_arrival *arrival_ret);
-/* Steps while keep_on returns non-zero (asked before each step), leaving checkpoints. last_hits_ret
- * may be NULL: debug registers that fired in the last step. */
+/* Steps may be taken many at a time, but not beyond these. */
+struct bh_stride {
+	uint64_t instruction; /* of the tick; 0: any */
+	uint64_t address;     /* 0: none */
+};
+
+/* Steps while keep_on returns non-zero (asked before each step), leaving checkpoints; one by
+ * one if stride is NULL. */
 struct bh_error *bh_timeline_step_while(struct bh_timeline *timeline,
 					int (*keep_on)(void *arg, struct bh_timeline *timeline,
 						       unsigned int watch_hits),
 					void *arg, const struct bh_limits *limits,
+					const struct bh_stride *stride,
 					enum bh_arrival *arrival_ret);
 
 #endif

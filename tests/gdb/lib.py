@@ -71,8 +71,13 @@ def run(arguments: List[str], **environment: str) -> "subprocess.CompletedProces
 
 def record(scenario: str, exit_status: int = 1) -> str:
     """Records an example; the trace's name."""
-    trace = scenario.replace(".yaml", ".bht")
-    result = run(["record", "-o", trace, os.path.join(SOURCE, "examples", scenario)])
+    return record_file(os.path.join(SOURCE, "examples", scenario), exit_status)
+
+
+def record_file(scenario: str, exit_status: int = 0) -> str:
+    """Records a scenario; the trace's name."""
+    trace = os.path.basename(scenario).replace(".yaml", ".bht")
+    result = run(["record", "-o", trace, scenario])
     if result.returncode != exit_status:
         bail_out(f"recording {scenario}: exit status {result.returncode}, not {exit_status}: "
                  + result.stderr.strip().replace("\n", " / "))

@@ -436,22 +436,45 @@ static struct bh_error *search_forward(struct chunk *chunk, struct bh_find *find
 	return NULL;
 }
 
+/*
+ * Where the next piece of a search backwards begins: the checkpoint before limit, at first. Each
+ * piece costs a fork and the copying of the pages that the run writes, so after a while pieces
+ * become longer, by an eighth of the way so far, which is the most that may be run in vain.
+ */
+#define PIECE_MAX_NS 150000000ull
+
+static struct bh_copy *choose_piece(const struct bh_checkpoints *checkpoints,
+				    struct bh_position limit, uint64_t limit_ns, uint64_t way_ns)
+{
+	uint64_t wanted_ns = way_ns / 8 < PIECE_MAX_NS ? way_ns / 8 : PIECE_MAX_NS;
+	struct bh_copy *base = bh_checkpoints_find(checkpoints, limit, 1), *earlier;
+
+	while (base && base->cost_ns + wanted_ns > limit_ns &&
+	       (earlier = bh_checkpoints_find(checkpoints, base->position, 1)))
+		base = earlier;
+	return base;
+}
+
 static struct bh_error *search_backward(struct chunk *chunk, struct bh_find *find_ret)
 {
 	struct bh_timeline *timeline = chunk->timeline;
 	struct bh_position origin = timeline->position;
 	struct bh_position limit = origin;
+	uint64_t origin_ns = timeline->current->cost_ns, limit_ns = origin_ns;
 
 	chunk->wants_last = 1;
 	*find_ret = (struct bh_find){.found = BH_FOUND_NOTHING};
 	for (;;) {
-		struct bh_copy *base = bh_checkpoints_find(&timeline->checkpoints, limit, 1);
+		struct bh_copy *base =
+			choose_piece(&timeline->checkpoints, limit, limit_ns,
+				     origin_ns > limit_ns ? origin_ns - limit_ns : 0);
 		if (!base) {
 			enum bh_arrival arrival;
 			struct bh_position begin = {1, 0, 0};
 			return bh_timeline_seek(timeline, begin, &arrival);
 		}
 		struct bh_position next_limit = base->position;
+		uint64_t next_limit_ns = base->cost_ns;
 		BH_TRY(bh_timeline_restore(timeline, base));
 		chunk->skip_planted = 0;
 		BH_TRY(run_chunk(chunk, limit));
@@ -466,6 +489,7 @@ static struct bh_error *search_backward(struct chunk *chunk, struct bh_find *fin
 			return NULL;
 		}
 		limit = next_limit;
+		limit_ns = next_limit_ns;
 	}
 }
 

@@ -20,5 +20,5 @@ def tell(_event: Any) -> None:
 
 
 def register() -> None:
-    gdb.events.memory_changed.connect(tell)  # type: ignore[attr-defined]
-    gdb.events.register_changed.connect(tell)  # type: ignore[attr-defined]
+    gdb.events.memory_changed.connect(tell)
+    gdb.events.register_changed.connect(tell)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Computes for some hundred thousand instructions without a system call, and meets deep() on the way:
- * for tests/gdb/compute. */
+/* Computes for some hundred thousand instructions without a system call, and meets deep() on the
+ * way: for tests/gdb/compute. */
 #include <stdio.h>
 #include <string.h>
 

@@ -5,6 +5,7 @@
  *
  *   entry.S      into the host from a program's trap, and back
  *   traps.c      signal handlers: which trap is whose
+ *   vsyscall.c   the page that answers without a system call
  *   syscalls.c   which system call is whose
  *   strace.c     system calls as lines of text
  *   fp.c         FP registers, which stay in place as long as nobody needs them
@@ -205,6 +206,10 @@ extern uint64_t bh_xsave_mask; /* read by entry.S */
 extern uint64_t bh_xsave_size, bh_host_fs_base;
 extern struct bh_task *bh_trap_task; /* the task whose program has or last had the CPU */
 void bh_traps_set_posix(struct bh_posix *posix);
+
+/* vsyscall.c: calls of the vsyscall page raise SIGSYS from now on; before the process is confined.
+ * Doing it again does nothing. */
+struct bh_error *bh_vsyscall_trap(void);
 
 /* syscalls.c: the one place through which all system calls of programs go, trapped or (later) from
  * rewritten call sites. regs->orig_ax is the number. */

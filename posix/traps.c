@@ -667,6 +667,7 @@ struct bh_error *bh_posix_process_setup(void)
 	if (alternate_stack == MAP_FAILED)
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the signal stack");
 	BH_TRY(open_gate());
+	BH_TRY(bh_vsyscall_trap());
 	BH_TRY(install(SIGSYS, on_system_call));
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		BH_TRY(install(faults[i], on_fault));

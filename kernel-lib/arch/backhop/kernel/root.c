@@ -88,6 +88,9 @@ static int drop_access_lists(const char *root)
 	if (ret)
 		return ret;
 	path.mnt->mnt_sb->s_flags &= ~SB_POSIXACL;
+#ifdef SB_I_NOUMASK /* since 6.7 */
+	path.mnt->mnt_sb->s_iflags &= ~SB_I_NOUMASK;
+#endif
 	path_put(&path);
 	return 0;
 }

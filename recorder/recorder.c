@@ -22,9 +22,10 @@
 
 #define CHECKPOINT_NS	     1000000000ull
 #define PROMPT_CHECKPOINT_NS 100000000ull
-/* Of this many calls of between() one looks whether there is something to do: a chunk to write may
- * wait, and reading the host's clock costs a system call. */
-#define CALLS_PER_LOOK	 64u
+/* How often one looks whether there is something to do: a chunk to write may wait. Not at each call
+ * of between(), because reading the host's clock costs a system call. */
+#define LOOK_NS		 4000000ull
+#define STRIDE_MAX	 8192u
 #define KERNEL_IMAGE_MAX (1ul << 30)
 #define PROGRAM_MAX	 (1ul << 30)
 
@@ -35,7 +36,8 @@ struct bh_recorder {
 	/* What every event needs is in one line of the processor's cache. */
 	struct bh_trace_writer *writer;
 	struct bh_sim_observer next;
-	unsigned int calls; /* of between() */
+	unsigned int calls, stride; /* of between(), since the last look and until the next */
+	uint64_t look_ns;	    /* host time of the last look */
 	int is_checkpoint_wanted;
 
 	struct bh_recorder_config config;
@@ -395,14 +397,30 @@ static void observe_output(void *arg, uint32_t node, const char *path, const voi
 	next->output(next->arg, node, path, data, length);
 }
 
+/* Calls of between() that take about LOOK_NS, from how long the last ones took. */
+static void stride_adapt(struct bh_recorder *recorder, uint64_t now_ns)
+{
+	uint64_t past_ns = now_ns - recorder->look_ns;
+
+	if (past_ns < LOOK_NS / 2 && recorder->stride < STRIDE_MAX)
+		recorder->stride *= 2;
+	else if (past_ns > LOOK_NS)
+		recorder->stride = past_ns > 8 * LOOK_NS ? 1 : (recorder->stride + 1) / 2;
+	recorder->look_ns = now_ns;
+	recorder->calls = 0;
+}
+
 /* Non-zero: the run must end. */
 static int look(struct bh_recorder *recorder)
 {
+	uint64_t now_ns = bh_host_time_ns();
+
+	stride_adapt(recorder, now_ns);
 	if (recorder->error)
 		return 1;
 	recorder->error = chunks_write(recorder);
-	if (!recorder->error && (recorder->is_checkpoint_wanted ||
-				 bh_host_time_ns() - recorder->checkpoint_ns > CHECKPOINT_NS))
+	if (!recorder->error &&
+	    (recorder->is_checkpoint_wanted || now_ns - recorder->checkpoint_ns > CHECKPOINT_NS))
 		recorder->error = checkpoint_write(recorder);
 	return recorder->error != NULL;
 }
@@ -418,8 +436,9 @@ static int observe_between(void *arg)
 {
 	struct bh_recorder *recorder = arg;
 
-	if ((recorder->is_checkpoint_wanted || !(++recorder->calls % CALLS_PER_LOOK)) &&
-	    look(recorder))
+	if (++recorder->calls < recorder->stride && !recorder->is_checkpoint_wanted)
+		return 0;
+	if (look(recorder))
 		return 1;
 	return recorder->next.between ? recorder->next.between(recorder->next.arg) : 0;
 }
@@ -515,6 +534,7 @@ struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
 	memset(recorder, 0, sizeof(*recorder));
 	recorder->config = *config;
 	recorder->next = config->observer;
+	recorder->stride = 1;
 	struct bh_error *error = sim_create(recorder);
 	if (error) {
 		bh_recorder_destroy(recorder);

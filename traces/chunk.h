@@ -97,21 +97,19 @@ struct bh_event_past {
 	uint32_t hash, node, hop, length;
 };
 
-/* What events of a kind have in common, as it is stored. */
+/* What events of a kind have in common, as two words that compare fast; see shape_pack(). */
 struct bh_event_shape {
-	uint32_t node, hop; /* zigzag of the difference to the cause event's */
-	uint32_t device;    /* + 1 */
-	uint8_t kind, flags, number;
-	uint32_t chunk; /* a slot of the cache is valid in this chunk only */
+	uint64_t node_hop, device_kind_flags;
+	uint64_t number;
 };
 
-#define BH_EVENT_SHAPE_CACHE 256u
+#define BH_EVENT_SHAPE_CACHE_BITS 8
 
 struct bh_event_window {
 	uint64_t vtime_ns; /* of the last event */
 	uint64_t packet;   /* of the last event with an entry in the column of packets */
-	uint32_t chunk, shape_count;
-	struct bh_event_shape shapes[BH_EVENT_SHAPE_CACHE];
+	uint32_t shape_count;
+	struct bh_event_shape shapes[1 << BH_EVENT_SHAPE_CACHE_BITS];
 	struct bh_event_past past[BH_EVENT_WINDOW];
 };
 
@@ -119,10 +117,10 @@ struct bh_event_window {
  */
 struct bh_event_columns *bh_event_columns_create(void);
 void bh_event_columns_clear(struct bh_event_columns *columns);
-/* Appends an event that bh_event_check() accepts and whose number follows; there must be room.
+/* Appends count events that bh_event_check() accepts and whose numbers follow; there must be room.
  * window is the same one for all events of a trace. */
 void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
-			     const struct bh_event *event);
+			     const struct bh_event *events, size_t count);
 /* Appends the sections of a chunk to payload. Non-zero: out of memory. */
 int bh_event_columns_pack(const struct bh_event_columns *columns, struct bh_buffer *payload,
 			  struct bh_packer *packer);

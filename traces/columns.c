@@ -95,86 +95,95 @@ static inline uint32_t difference32(uint32_t value, uint32_t from)
 
 /* Returns the hash mode. */
 static inline uint8_t hash_encode(const struct bh_event *event, const struct bh_event_past *cause,
-				  struct bh_event_columns *columns)
+				  uint8_t **end)
 {
 	uint32_t low = htole32((uint32_t)event->hash);
 	uint64_t whole = htole64(event->hash);
-	uint8_t *to = columns->end[COLUMN_HASH];
 
 	if (!event->hash)
 		return HASH_ZERO;
 	if (event->hash == cause->hash)
 		return HASH_OF_CAUSE;
 	if (event->hash <= UINT32_MAX) {
-		memcpy(to, &low, sizeof(low));
-		columns->end[COLUMN_HASH] = to + sizeof(low);
+		memcpy(end[COLUMN_HASH], &low, sizeof(low));
+		end[COLUMN_HASH] += sizeof(low);
 		return HASH_32;
 	}
-	memcpy(to, &whole, sizeof(whole));
-	columns->end[COLUMN_HASH] = to + sizeof(whole);
+	memcpy(end[COLUMN_HASH], &whole, sizeof(whole));
+	end[COLUMN_HASH] += sizeof(whole);
 	return HASH_64;
+}
+
+static inline void column_store(uint8_t **end, enum column column, uint64_t value)
+{
+	end[column] = bh_varint_store(end[column], value);
 }
 
 /* The fields that are stored only if they aren't as predicted. Returns their flags. packet: of the
  * last event that has one in the columns. */
 static inline uint8_t rest_encode(const struct bh_event *event, const struct bh_event_past *cause,
-				  uint64_t *packet, struct bh_event_columns *columns)
+				  uint64_t *packet, uint8_t **end)
 {
-	uint8_t **end = columns->end;
-	uint8_t flags = hash_encode(event, cause, columns);
+	uint8_t flags = hash_encode(event, cause, end);
 
 	if (event->packet != cause->packet) {
 		flags |= FLAG_PACKET;
-		end[COLUMN_PACKET] = bh_varint_store(end[COLUMN_PACKET],
-						     bh_zigzag((int64_t)(event->packet - *packet)));
+		column_store(end, COLUMN_PACKET, bh_zigzag((int64_t)(event->packet - *packet)));
 		*packet = event->packet;
 	}
 	if (event->length != cause->length) {
 		flags |= FLAG_LENGTH;
-		end[COLUMN_LENGTH] = bh_varint_store(end[COLUMN_LENGTH], event->length);
+		column_store(end, COLUMN_LENGTH, event->length);
 	}
 	if (event->value) {
 		flags |= FLAG_VALUE;
-		end[COLUMN_VALUE] = bh_varint_store(end[COLUMN_VALUE], event->value);
+		column_store(end, COLUMN_VALUE, event->value);
 	}
 	return flags;
 }
 
-/* An event whose shape isn't in the cache. */
-static void shape_new(struct bh_event_columns *columns, struct bh_event_window *window,
-		      struct bh_event_shape *cached, struct bh_event_shape shape)
+/* A shape's record: kind and flags, never 0 together with an empty slot, for no kind is 0. */
+static inline struct bh_event_shape shape_pack(const struct bh_event *event,
+					       const struct bh_event_past *cause, uint8_t flags)
 {
-	uint8_t *to = columns->end[COLUMN_SHAPES];
+	uint64_t node = difference32(event->node, cause->node);
+	uint64_t hop = difference32(event->hop, cause->hop);
 
-	if (window->shape_count < SHAPES_MAX) {
-		shape.number = (uint8_t)window->shape_count++;
-		shape.chunk = window->chunk;
-		*cached = shape;
-	} else {
-		shape.number = SHAPES_MAX;
-	}
-	*columns->end[COLUMN_SHAPE]++ = shape.number;
-	*to++ = shape.kind;
-	*to++ = shape.flags;
-	to = bh_varint_store(to, shape.node);
-	to = bh_varint_store(to, shape.device);
-	columns->end[COLUMN_SHAPES] = bh_varint_store(to, shape.hop);
+	return (struct bh_event_shape){
+		.node_hop = node | hop << 32,
+		.device_kind_flags = (uint64_t)(event->device + 1) | (uint64_t)event->kind << 32 |
+				     (uint64_t)flags << 40,
+	};
 }
 
-static inline void shape_encode(struct bh_event_columns *columns, struct bh_event_window *window,
-				const struct bh_event_shape *shape)
+/* An event whose shape isn't in the cache. Returns its number. */
+static uint8_t shape_new(struct bh_event_window *window, struct bh_event_shape *cached,
+			 struct bh_event_shape shape, uint8_t **end)
 {
-	uint32_t slot = (shape->kind + shape->device * 7 + shape->flags * 31 + shape->node * 53 +
-			 shape->hop * 97) %
-			BH_EVENT_SHAPE_CACHE;
-	struct bh_event_shape *cached = &window->shapes[slot];
+	shape.number = SHAPES_MAX;
+	if (window->shape_count < SHAPES_MAX) {
+		shape.number = window->shape_count++;
+		*cached = shape;
+	}
+	*end[COLUMN_SHAPES]++ = (uint8_t)(shape.device_kind_flags >> 32);
+	*end[COLUMN_SHAPES]++ = (uint8_t)(shape.device_kind_flags >> 40);
+	column_store(end, COLUMN_SHAPES, (uint32_t)shape.node_hop);
+	column_store(end, COLUMN_SHAPES, (uint32_t)shape.device_kind_flags);
+	column_store(end, COLUMN_SHAPES, shape.node_hop >> 32);
+	return (uint8_t)shape.number;
+}
 
-	if (cached->chunk == window->chunk && cached->kind == shape->kind &&
-	    cached->flags == shape->flags && cached->node == shape->node &&
-	    cached->device == shape->device && cached->hop == shape->hop)
-		*columns->end[COLUMN_SHAPE]++ = cached->number;
-	else
-		shape_new(columns, window, cached, *shape);
+static inline uint8_t shape_encode(struct bh_event_window *window, struct bh_event_shape shape,
+				   uint8_t **end)
+{
+	uint64_t mixed = (shape.node_hop ^ shape.device_kind_flags * 0x9e3779b97f4a7c15u) *
+			 0xd6e8feb86659fd93u;
+	struct bh_event_shape *cached = &window->shapes[mixed >> (64 - BH_EVENT_SHAPE_CACHE_BITS)];
+
+	if (cached->node_hop == shape.node_hop &&
+	    cached->device_kind_flags == shape.device_kind_flags)
+		return (uint8_t)cached->number;
+	return shape_new(window, cached, shape, end);
 }
 
 static void chunk_begin(struct bh_event_columns *columns, struct bh_event_window *window,
@@ -183,34 +192,24 @@ static void chunk_begin(struct bh_event_columns *columns, struct bh_event_window
 	columns->first = first;
 	window->vtime_ns = window->packet = 0;
 	window->shape_count = 0;
-	window->chunk++;
+	memset(window->shapes, 0, sizeof(window->shapes));
 }
 
-void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
-			     const struct bh_event *event)
+static inline void event_encode(struct bh_event_window *window, const struct bh_event *event,
+				uint64_t first, uint8_t **end)
 {
-	if (!columns->count)
-		chunk_begin(columns, window, event->event);
-
 	const struct bh_event_past imaginary = {.vtime_ns = window->vtime_ns};
 	const struct bh_event_past *cause = &imaginary;
 	uint64_t back = event->event - event->cause;
 
-	if (back <= columns->count && back <= BH_EVENT_WINDOW)
+	if (event->cause >= first && back <= BH_EVENT_WINDOW)
 		cause = &window->past[event->cause % BH_EVENT_WINDOW];
-	const struct bh_event_shape shape = {
-		.kind = event->kind,
-		.flags = rest_encode(event, cause, &window->packet, columns),
-		.node = difference32(event->node, cause->node),
-		.device = event->device + 1,
-		.hop = difference32(event->hop, cause->hop),
-	};
-	uint64_t vtime = event->vtime_ns - cause->vtime_ns;
+	uint8_t flags = rest_encode(event, cause, &window->packet, end);
+	uint8_t number = shape_encode(window, shape_pack(event, cause, flags), end);
 
-	shape_encode(columns, window, &shape);
-	columns->end[COLUMN_CAUSE] =
-		bh_varint_store(columns->end[COLUMN_CAUSE], event->cause ? back : 0);
-	columns->end[COLUMN_VTIME] = bh_varint_store(columns->end[COLUMN_VTIME], vtime);
+	*end[COLUMN_SHAPE]++ = number;
+	column_store(end, COLUMN_CAUSE, event->cause ? back : 0);
+	column_store(end, COLUMN_VTIME, event->vtime_ns - cause->vtime_ns);
 	window->past[event->event % BH_EVENT_WINDOW] = (struct bh_event_past){
 		.vtime_ns = event->vtime_ns,
 		.packet = event->packet,
@@ -221,7 +220,20 @@ void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_w
 		.length = event->length,
 	};
 	window->vtime_ns = event->vtime_ns;
-	columns->count++;
+}
+
+void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
+			     const struct bh_event *events, size_t count)
+{
+	uint8_t *end[BH_TRACE_EVENT_COLUMNS];
+
+	if (!columns->count && count)
+		chunk_begin(columns, window, events->event);
+	memcpy(end, columns->end, sizeof(end));
+	for (size_t i = 0; i < count; i++)
+		event_encode(window, &events[i], columns->first, end);
+	memcpy(columns->end, end, sizeof(end));
+	columns->count += (uint32_t)count;
 }
 
 int bh_event_columns_pack(const struct bh_event_columns *columns, struct bh_buffer *payload,

@@ -195,31 +195,41 @@ static void columns_turn(struct bh_trace_writer *writer)
 	writer->partial_count = 0;
 }
 
-/* What a reader would refuse must not get into the file. */
-static void event_encode(struct bh_trace_writer *writer, const struct bh_event *event)
+/* How many of the batch's events a reader would accept; what it would refuse must not get into the
+ * file. */
+static uint32_t batch_check(struct bh_trace_writer *writer)
 {
-	const char *fault = bh_event_check(event, writer->vtime_ns, writer->node_count);
+	uint64_t next = writer->next_event, vtime_ns = writer->vtime_ns;
+	uint32_t i;
 
-	if (event->event != writer->next_event)
-		fault = "the numbers of the events have a gap";
-	if (writer->fault || writer->no_memory)
-		return;
-	if (fault) {
-		writer->fault = fault;
-		return;
+	for (i = 0; i < writer->batch_count && !writer->fault; i++) {
+		const struct bh_event *event = &writer->batch[i];
+
+		writer->fault = bh_event_check(event, vtime_ns, writer->node_count);
+		if (event->event != next + i)
+			writer->fault = "the numbers of the events have a gap";
+		vtime_ns = event->vtime_ns;
 	}
-	bh_event_columns_append(writer->columns, &writer->window, event);
-	writer->vtime_ns = event->vtime_ns;
-	writer->next_event++;
-	if (writer->columns->count == BH_EVENT_COLUMNS_ROOM)
-		columns_turn(writer);
+	return writer->fault ? i - (i > 0) : i;
 }
 
 static void batch_encode(struct bh_trace_writer *writer)
 {
 	writer->is_busy++;
-	for (uint32_t i = 0; i < writer->batch_count; i++)
-		event_encode(writer, &writer->batch[i]);
+	uint32_t count = batch_check(writer);
+
+	for (uint32_t done = 0; done < count && !writer->no_memory;) {
+		uint32_t room = BH_EVENT_COLUMNS_ROOM - writer->columns->count;
+		uint32_t part = count - done < room ? count - done : room;
+
+		bh_event_columns_append(writer->columns, &writer->window, writer->batch + done,
+					part);
+		done += part;
+		writer->next_event += part;
+		writer->vtime_ns = writer->batch[done - 1].vtime_ns;
+		if (writer->columns->count == BH_EVENT_COLUMNS_ROOM)
+			columns_turn(writer);
+	}
 	writer->batch_count = 0;
 	writer->is_busy--;
 }
@@ -322,7 +332,18 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 
 void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event)
 {
-	writer->batch[writer->batch_count] = *event;
+	const char *from = (const char *)event;
+	char *to = (char *)&writer->batch[writer->batch_count];
+
+	/* Word by word: the fields were stored a moment ago, and a wider load would have to wait
+	 * until these stores have left the processor. */
+	for (size_t i = 0; i < sizeof(*event); i += sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, from + i, sizeof(word));
+		__asm__("" : "+r"(word));
+		memcpy(to + i, &word, sizeof(word));
+	}
 	if (++writer->batch_count == BATCH_EVENTS)
 		batch_encode(writer);
 }

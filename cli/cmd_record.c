@@ -11,6 +11,7 @@
 #include "cli/shell.h"
 #include "cli/summary.h"
 #include "common/host_time.h"
+#include "common/link_maps.h"
 #include "recorder/recorder.h"
 
 struct record {
@@ -76,6 +77,7 @@ static struct bh_error *record_scenario(struct record *record, const char *folde
 		.observer = bh_live_run_observer(&record->live),
 	};
 
+	bh_link_maps_begin();
 	BH_TRY(bh_recorder_create(&config, &record->recorder));
 	BH_TRY(bh_live_run_begin(&record->live, record->file.scenario, folder,
 				 is_quiet || record->shell));

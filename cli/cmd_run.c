@@ -7,6 +7,7 @@
 #include "cli/shell.h"
 #include "cli/summary.h"
 #include "common/host_time.h"
+#include "common/link_maps.h"
 #include "posix/inputs.h"
 #include "simulator/sim.h"
 
@@ -38,6 +39,7 @@ static struct bh_error *run_scenario(struct run *run, const char *folder,
 	config.inputs = run->inputs;
 	BH_TRY(bh_shell_create(shell, run->file.scenario, &run->shell));
 	config.terminal = bh_shell_terminal(run->shell);
+	bh_link_maps_begin();
 	BH_TRY(bh_sim_create(&config, &run->sim));
 	BH_TRY(bh_live_run_begin(&run->live, run->file.scenario, folder, is_quiet || run->shell));
 	return bh_live_run_end(&run->live, bh_sim_run(run->sim, result_ret));

@@ -483,6 +483,11 @@ uint64_t bh_image_entry(const struct bh_image *image)
 	return image->entry;
 }
 
+uint64_t bh_image_dynamic(const struct bh_image *image)
+{
+	return image->dynamic_address;
+}
+
 size_t bh_image_text_size(const struct bh_image *image)
 {
 	return page_up(image->segments[0].memory_size);

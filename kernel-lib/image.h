@@ -25,6 +25,8 @@ const char *bh_image_path(const struct bh_image *image);
 size_t bh_image_size(const struct bh_image *image);
 /* Offset of the entry point from the address where the image is mapped. */
 uint64_t bh_image_entry(const struct bh_image *image);
+/* Offset of the dynamic section from there. */
+uint64_t bh_image_dynamic(const struct bh_image *image);
 /* The part with code and constants, shared between nodes: from offset 0, this many bytes. */
 size_t bh_image_text_size(const struct bh_image *image);
 const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret);

@@ -7,11 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/link_maps.h"
 #include "posix/internal.h"
 
 struct bh_posix_image_table bh_posix_images;
 
 static size_t capacity;
+/* What a debugger of a live run was told of each image; NULL in a replay. */
+static struct bh_link_map **told;
+/* Images were added whose text may yet be read or changed here. */
+static int is_unsettled;
 
 static struct bh_posix_image *make_room(void)
 {
@@ -23,15 +28,77 @@ static struct bh_posix_image *make_room(void)
 		if (!images)
 			return NULL;
 		bh_posix_images.images = images;
+		struct bh_link_map **maps = realloc(told, wanted * sizeof(*told));
+		if (!maps)
+			return NULL;
+		told = maps;
 		capacity = wanted;
 	}
 	return &bh_posix_images.images[bh_posix_images.count];
 }
 
-static void publish(void)
+static void publish(const struct bh_posix_image *image)
 {
+	const struct bh_link_map entry = {
+		.node = image->node, .base = image->base, .size = image->size};
+
+	told[bh_posix_images.count] =
+		bh_link_maps_add(&entry, image->path, image->bias, image->dynamic);
 	bh_posix_images.count++;
 	bh_posix_images.generation++;
+	is_unsettled = 1;
+}
+
+/* A tracer stops here, see posix.h. */
+void __attribute__((noinline)) bh_posix_images_change(void)
+{
+	__asm__ volatile("");
+}
+
+void bh_images_settle(void)
+{
+	if (!is_unsettled)
+		return;
+	is_unsettled = 0;
+	bh_posix_images_change();
+	bh_link_maps_publish();
+}
+
+struct choice {
+	const struct bh_posix_node *node;
+	int pid; /* negative: of any process */
+	uint64_t start, end;
+};
+
+static int is_chosen(const struct bh_posix_image *image, const struct choice *choice)
+{
+	return image->node == choice->node->id && (choice->pid < 0 || image->pid == choice->pid) &&
+	       image->base >= choice->start && image->base < choice->end;
+}
+
+static void drop(const struct choice *choice)
+{
+	struct bh_posix_image *images = bh_posix_images.images;
+	uint64_t kept, first = 0;
+
+	while (first < bh_posix_images.count && !is_chosen(&images[first], choice))
+		first++;
+	if (first == bh_posix_images.count)
+		return;
+	bh_posix_images_change();
+	kept = first;
+	for (uint64_t i = first; i < bh_posix_images.count; i++) {
+		if (is_chosen(&images[i], choice)) {
+			bh_link_maps_remove(told[i]);
+			continue;
+		}
+		told[kept] = told[i];
+		images[kept++] = images[i];
+	}
+	bh_posix_images.count = kept;
+	bh_posix_images.generation++;
+	/* Before their memory goes. */
+	bh_link_maps_publish();
 }
 
 void bh_images_add(struct bh_posix_node *node, int pid, const struct bh_elf *elf, uint64_t bias,
@@ -50,34 +117,17 @@ void bh_images_add(struct bh_posix_node *node, int pid, const struct bh_elf *elf
 	image->bias = bias;
 	image->dynamic = elf->dynamic ? elf->dynamic + bias : 0;
 	strncpy(image->path, path, sizeof(image->path) - 1);
-	publish();
+	publish(image);
 }
 
 void bh_images_remove(struct bh_posix_node *node, int pid, uint64_t start, uint64_t end)
 {
-	struct bh_posix_image *images = bh_posix_images.images;
-	uint64_t kept = 0;
-
-	for (uint64_t i = 0; i < bh_posix_images.count; i++)
-		if (images[i].node != node->id || images[i].pid != pid || images[i].base < start ||
-		    images[i].base >= end)
-			images[kept++] = images[i];
-	if (kept == bh_posix_images.count)
-		return;
-	bh_posix_images.count = kept;
-	bh_posix_images.generation++;
+	drop(&(struct choice){node, pid, start, end});
 }
 
 void bh_images_remove_node(const struct bh_posix_node *node)
 {
-	struct bh_posix_image *images = bh_posix_images.images;
-	uint64_t kept = 0;
-
-	for (uint64_t i = 0; i < bh_posix_images.count; i++)
-		if (images[i].node != node->id)
-			images[kept++] = images[i];
-	bh_posix_images.count = kept;
-	bh_posix_images.generation++;
+	drop(&(struct choice){node, -1, 0, UINT64_MAX});
 }
 
 void bh_images_copy(struct bh_posix_node *node, int from_pid, int to_pid)
@@ -91,7 +141,7 @@ void bh_images_copy(struct bh_posix_node *node, int from_pid, int to_pid)
 		if (image->node != node->id || image->pid != from_pid)
 			continue;
 		image->pid = to_pid;
-		publish();
+		publish(image);
 	}
 }
 

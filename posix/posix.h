@@ -220,6 +220,10 @@ struct bh_posix_image_table {
 };
 extern struct bh_posix_image_table bh_posix_images;
 
+/* Does nothing: a tracer can stop at its first instruction. Called when images have been added and
+ * their text is in place, and when some are about to be removed. */
+void bh_posix_images_change(void);
+
 /* Copies length bytes at address; 0 or -1. */
 typedef int (*bh_posix_read_fn)(void *arg, uint64_t address, void *bytes_ret, size_t length);
 

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/host_time.h"
+#include "common/link_maps.h"
 #include "kernel-lib/arch/backhop/include/uapi/asm/setup.h"
 #include "simulator/node_view.h"
 #include "simulator/program_check.h"
@@ -132,6 +134,29 @@ static struct bh_error *add_binds(struct bh_sim_node *node)
 	return NULL;
 }
 
+/* With image.debug itself as the file of the symbols, for the reason that the replayer's server has
+ * (replayer/gdb_server_xfer.c). */
+static void tell_debugger(struct bh_sim_node *node)
+{
+	const struct bh_image *image = bh_node_image(node->kernel);
+	uint64_t base = bh_node_base(node->kernel);
+	const struct bh_link_map entry = {
+		.node = node->id,
+		.base = base,
+		.size = bh_image_size(image),
+		.boot = bh_node_boot_record(node->kernel),
+		.saved_stack = bh_node_saved_stack(node->kernel),
+		.image = bh_image_path(image),
+	};
+	char *path;
+
+	if (asprintf(&path, "%s.debug", entry.image) < 0)
+		return;
+	node->link_map = bh_link_maps_add(&entry, access(path, R_OK) ? entry.image : path, base,
+					  base + bh_image_dynamic(image));
+	free(path);
+}
+
 static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 {
 	struct bh_sim_node *node = &sim->nodes[id];
@@ -171,6 +196,7 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 				    bh_node_boot_record(node->kernel), &bh_sim_posix_callbacks,
 				    node, &node->posix));
 	set_costs(node);
+	tell_debugger(node);
 	return add_binds(node);
 }
 
@@ -196,6 +222,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	BH_TRY(bh_posix_create(sim->config.inputs, &sim->posix));
 	for (uint32_t id = 0; id < sim->node_count; id++)
 		BH_TRY(create_node(sim, id));
+	bh_link_maps_publish();
 	BH_TRY(bh_sim_expect_create(sim));
 	BH_TRY(bh_sim_processes_create(sim));
 	bh_sim_power_create(sim);
@@ -240,6 +267,9 @@ void bh_sim_destroy(struct bh_sim *sim)
 	bh_sim_terminal_destroy(sim);
 	bh_sim_calls_destroy(sim);
 	bh_posix_destroy(sim->posix);
+	for (size_t i = 0; sim->nodes && i < sim->node_count; i++)
+		bh_link_maps_remove(sim->nodes[i].link_map);
+	bh_link_maps_publish();
 	for (size_t i = 0; sim->nodes && i < sim->node_count; i++)
 		bh_node_destroy(sim->nodes[i].kernel);
 	for (size_t i = 0; i < sim->image_count; i++) {

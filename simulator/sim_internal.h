@@ -90,6 +90,7 @@ struct bh_sim_node {
 	uint32_t id;
 	const struct bh_scenario_node *scenario;
 	struct bh_node *kernel;
+	struct bh_link_map *link_map; /* NULL: no debugger is told of it */
 	struct bh_posix_node *posix;
 	struct bh_rng entropy;
 	uint64_t digest;

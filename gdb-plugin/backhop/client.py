@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Asks the server: the plugin's side of the private packets of docs/remote-protocol.md."""
+"""Asks the server: the plugin's side of the private packets of docs/remote-protocol.md. Of a live
+run, which has no server, live.py finds some of the answers."""
 
 from typing import Any, List, Optional
 
 import gdb
 
+from backhop import live
 from backhop.model import Event, Fault, Hop, Node, Position, Run, decode_reply
 
 
 def ask(packet: str) -> Any:
     connection = gdb.selected_inferior().connection
     if not isinstance(connection, gdb.RemoteTargetConnection):
+        if live.is_live():
+            raise Fault("this is a run that goes on, it can't be moved in nor asked about its "
+                        "events; record it with `backhop record` and replay it")
         raise Fault("no replay is connected; start one with `backhop replay FILE`, or connect to "
                     "one with `backhop connect HOST:PORT`")
     return decode_reply(connection.send_packet(packet))
@@ -27,10 +32,14 @@ def branch_note() -> Optional[str]:
 
 
 def nodes() -> List[Node]:
+    if live.is_live():
+        return live.nodes()
     return [Node.parse(item) for item in ask("qBackhop:nodes")]
 
 
 def position() -> Position:
+    if live.is_live():
+        return live.position()
     return Position.parse(ask("qBackhop:position"))
 
 

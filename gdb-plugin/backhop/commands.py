@@ -3,7 +3,7 @@
 
 import gdb
 
-from backhop import client, moves, text
+from backhop import client, live, moves, text
 from backhop.base import Command, Completion
 from backhop.model import Fault, Hop
 
@@ -66,6 +66,9 @@ The position that it prints can be given to `goto` later."""
 
     def run(self, argument: str) -> None:
         position = client.position()
+        if live.is_live():
+            print(text.describe_moment(position))
+            return
         event = client.event(position.event)
         cause = client.event(event.cause) if event.cause else None
         print(text.describe_position(position, event, cause))

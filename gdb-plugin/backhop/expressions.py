@@ -8,21 +8,30 @@ it. What the user typed is still what `info breakpoints` shows. Strings don't fi
 gdb itself evaluates a condition with dce_debug_processname(): slower, but in both directions.
 """
 
+from typing import Dict
+
 import gdb
 
-from backhop import moves
+from backhop import live, moves
 from backhop.model import Fault
 
-MACROS = {
+REPLAY_MACROS = {
     "dce_debug_nodeid()": "$node",
     "dce_debug_is_node(n)": "($node == (n))",
     "dce_debug_processname()": "$bh_processname()",
     "dce_debug_lookup(name)": "$bh_symbol(name)",
 }
 
+# gdb evaluates these itself; there is no register for it in a live run.
+LIVE_MACROS = {
+    **REPLAY_MACROS,
+    "dce_debug_nodeid()": "$bh_nodeid()",
+    "dce_debug_is_node(n)": "($bh_nodeid() == (n))",
+}
 
-def define_macros() -> None:
-    for name, expansion in MACROS.items():
+
+def define_macros(macros: Dict[str, str]) -> None:
+    for name, expansion in macros.items():
         gdb.execute(f"macro define {name} {expansion}")
 
 
@@ -76,11 +85,29 @@ For conditions, as DCE's dce_debug_processname():
         super().__init__("bh_processname")
 
     def invoke(self) -> str:
+        if live.is_live():
+            return live.program_name()
         thread = gdb.selected_thread()
         return process_name(thread.name) if thread is not None and thread.name else ""
+
+
+class BhNodeid(gdb.Function):
+    """The number of the node that has the CPU or is selected: $bh_nodeid(); -1: the simulator.
+
+For conditions in a live run, as DCE's dce_debug_nodeid():
+  break ip_rcv if dce_debug_nodeid() == 0
+In a replay $node says it, and faster."""
+
+    def __init__(self) -> None:
+        super().__init__("bh_nodeid")
+
+    def invoke(self) -> int:
+        node = moves.selected_node()
+        return -1 if node is None else node
 
 
 def register() -> None:
     BhSymbol()
     BhProcessname()
-    define_macros()
+    BhNodeid()
+    define_macros(LIVE_MACROS)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the server tells of a replay, as Python objects. Plain: knows nothing of gdb.
+"""What there is in a replay or a run, as Python objects. Plain: knows nothing of gdb.
 
-The JSON is specified in docs/remote-protocol.md.
+The JSON that the server of a replay sends is specified in docs/remote-protocol.md.
 """
 
 import json
@@ -32,6 +32,16 @@ class Node:
 
     def has_address(self, address: int) -> bool:
         return self.base <= address < self.base + self.size
+
+
+@dataclass(frozen=True)
+class Task:
+    """Of a live run; the threads of a replay are gdb's."""
+    address: int  # of its task_struct
+    pid: int
+    comm: str
+    state: int  # 0: could run
+    is_program: bool
 
 
 @dataclass(frozen=True)

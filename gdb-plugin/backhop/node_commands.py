@@ -6,7 +6,7 @@ from typing import List, Optional, Sequence, Set, Tuple
 
 import gdb
 
-from backhop import client, moves
+from backhop import client, live, moves
 from backhop.base import Command, Completion, complete_names
 from backhop.model import Fault, Node, find_node, find_nodes
 
@@ -14,14 +14,10 @@ from backhop.model import Fault, Node, find_node, find_nodes
 MAX_COMPLETED_NODES = 256
 
 
-def select_node(name: str) -> None:
+def select_node(name: str, task: Optional[str]) -> None:
     node = find_node(client.nodes(), name)
-    thread = moves.node_thread(node)
-    if thread is None:
-        raise Fault(f"{node.name} has no threads now: its kernel hasn't started yet; `goto` a "
-                    "later event")
-    thread.switch()
-    print(f"[Switching to node {node.name}, thread {thread.num} ({thread.name})]")
+    told = moves.switch_or_fault(node, task)
+    print(f"[Switching to node {node.name}, {told}]")
     moves.select_node_frame()
 
 
@@ -30,6 +26,7 @@ class NodePrefix(Command):
 
   node r1                         by name
   node 2                          by number, as in `info nodes`
+  node r1 ping                    a task of it, by name or process id
   node break r1,r2 ip_rcv         see `help node break`
   node apply all info locals      see `help node apply`
 
@@ -40,7 +37,8 @@ Without an argument it tells which node is selected."""
 
     def run(self, argument: str) -> None:
         if argument:
-            select_node(argument)
+            name, _, task = argument.partition(" ")
+            select_node(name, task.strip() or None)
             return
         selected = moves.selected_node()
         if selected is None:
@@ -58,10 +56,10 @@ class OneNode(Command):
         super().__init__(f"node {name}", gdb.COMMAND_RUNNING)
 
     def run(self, argument: str) -> None:
-        if argument:
-            raise Fault(f"'node {self.node_name}' takes nothing more; for a command on a node say "
-                        f"'node apply {self.node_name} {argument}'")
-        select_node(self.node_name)
+        if " " in argument:
+            raise Fault(f"'node {self.node_name}' takes a task at most; for a command on a node "
+                        f"say 'node apply {self.node_name} {argument}'")
+        select_node(self.node_name, argument or None)
 
 
 def split_condition(location: str) -> Tuple[str, Optional[str]]:
@@ -75,6 +73,7 @@ def split_condition(location: str) -> Tuple[str, Optional[str]]:
 def resolve(location: str, nodes: Sequence[Node]) -> List[Tuple[Node, int]]:
     """Where a location lies in the images of nodes. gdb's own breakpoint finds it, so that it is
     what `break LOCATION` would use, behind each function's prologue."""
+    always = gdb.parameter("breakpoint always-inserted")
     gdb.execute("set breakpoint always-inserted off")
     try:
         probe = gdb.Breakpoint(location, internal=True)
@@ -86,7 +85,8 @@ def resolve(location: str, nodes: Sequence[Node]) -> List[Tuple[Node, int]]:
         finally:
             probe.delete()
     finally:
-        gdb.execute("set breakpoint always-inserted on")
+        if always:
+            gdb.execute("set breakpoint always-inserted on")
     found = [(node, address) for node in nodes for address in addresses
              if node.has_address(address)]
     missing: Set[str] = {node.name for node in nodes} - {node.name for node, _ in found}
@@ -173,18 +173,12 @@ The selected thread stays what it was."""
         if len(parts) < 2:
             raise Fault("say NODE[,NODE...] COMMAND, such as 'all bt 3'")
         nodes = find_nodes(client.nodes(), parts[0])
-        selected = gdb.selected_thread()
-        try:
+        with moves.Selection():
             for node in nodes:
-                thread = moves.node_thread(node)
-                print(f"\nNode {node.name}" + (f", thread {thread.num} ({thread.name}):" if thread
-                                               else " has no threads now."))
-                if thread is not None:
-                    thread.switch()
+                told = moves.switch(node)
+                print(f"\nNode {node.name}" + (f", {told}:" if told else " has no threads now."))
+                if told:
                     gdb.execute(parts[1])
-        finally:
-            if selected is not None and selected.is_valid():
-                selected.switch()
 
 
 def complete_node_and(argument: str, command: str) -> Completion:
@@ -202,13 +196,29 @@ def complete_node_and(argument: str, command: str) -> Completion:
 def register() -> None:
     for command in (NodePrefix, NodeBreak, NodeTbreak, NodeApply):
         command()
+    LiveNames()
 
 
-def register_names(nodes: Sequence[Node]) -> None:
+def register_names(names: Sequence[str]) -> None:
     """Makes each node's name a subcommand: completed, and never taken for an abbreviation."""
-    if len(nodes) > MAX_COMPLETED_NODES:
+    if len(names) > MAX_COMPLETED_NODES:
         return
-    for node in nodes:
-        if re.fullmatch(r"[A-Za-z0-9_.-]+", node.name) and \
-                node.name not in ("break", "tbreak", "apply"):
-            OneNode(node.name)
+    for name in names:
+        if re.fullmatch(r"[A-Za-z0-9_.-]+", name) and name not in ("break", "tbreak", "apply"):
+            OneNode(name)
+
+
+class LiveNames:
+    """The same for a live run, when gdb hears of its kernels: all of them at once."""
+
+    def __init__(self) -> None:
+        self.pid = 0  # whose names are known
+        gdb.events.new_objfile.connect(lambda event: self.look(event.new_objfile))
+        for objfile in gdb.objfiles():
+            self.look(objfile)
+
+    def look(self, objfile: gdb.Objfile) -> None:
+        pid = gdb.selected_inferior().pid
+        if pid != self.pid and live.is_kernel(objfile) and live.is_live():
+            self.pid = pid
+            register_names(live.names())

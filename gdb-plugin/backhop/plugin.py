@@ -3,7 +3,8 @@
 
 import gdb
 
-from backhop import branch, client, commands, expressions, frames, node_commands, sources, text
+from backhop import branch, client, commands, expressions, frames, live, node_commands, sources
+from backhop import text
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -38,10 +39,12 @@ A path connects to a socket in the file system."""
             gdb.execute(setting, to_string=True)
         # It would show a frame of the simulator before anything has happened.
         gdb.execute(f"target remote {address}", to_string=True)
+        live.give_up()
+        expressions.define_macros(expressions.REPLAY_MACROS)
         for setting in SETTINGS_AFTER:
             gdb.execute(setting, to_string=True)
         nodes = client.nodes()
-        node_commands.register_names(nodes)
+        node_commands.register_names([node.name for node in nodes])
         for before, after in sources.substitutions({node.image for node in nodes}):
             gdb.execute(f"set substitute-path {before} {after}", to_string=True)
         print(text.describe_run(client.run(), nodes))
@@ -53,4 +56,5 @@ def load() -> None:
     expressions.register()
     frames.register()
     branch.register()
+    live.register()
     Connect()

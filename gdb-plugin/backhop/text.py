@@ -42,6 +42,12 @@ def describe_position(position: Position, event: Event, cause: Optional[Event]) 
     return "\n".join(lines)
 
 
+def describe_moment(position: Position) -> str:
+    """What `when` prints of a live run."""
+    return (f"event {position.event}, at {format_time(position.vtime_ns)}; "
+            f"{position.node_name or 'the simulator'} has the CPU")
+
+
 def describe_hop(hop: Hop) -> str:
     """One line about a frame's way over one link."""
     verb = {"rx": "received", "lost": "lost"}.get(hop.arrived.kind, hop.arrived.kind)

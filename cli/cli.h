@@ -32,8 +32,8 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_command_run, bh_command_record, bh_command_verify,
-	bh_command_info, bh_command_events, bh_command_replay, bh_command_doctor, bh_command_yaml,
-	bh_command_import;
+	bh_command_info, bh_command_events, bh_command_packets, bh_command_replay,
+	bh_command_doctor, bh_command_yaml, bh_command_import;
 
 /* What `backhop`'s main() does. */
 int bh_cli_main(int argc, char **argv);

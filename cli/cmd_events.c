@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/drop_names.h"
+#include "cli/kernel_path.h"
 #include "cli/safe_text.h"
 #include "common/json.h"
 #include "common/suggest.h"
+#include "replayer/drop_names.h"
 #include "traces/trace.h"
 
 /* What is listed. */
@@ -253,7 +254,8 @@ static int cmd_events(int argc, char **argv)
 		error = bh_trace_open(argv[1], &trace);
 	if (!error && node)
 		error = node_parse(trace, node, &filter.node);
-	struct bh_drop_names *names = error ? NULL : bh_drop_names_create(trace);
+	struct bh_drop_names *names =
+		error ? NULL : bh_drop_names_create(trace, bh_find_kernel, NULL);
 
 	if (!error)
 		error = print_events(trace, names, &filter, is_json);

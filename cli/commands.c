@@ -10,9 +10,9 @@
 #include "simulator/build.h"
 
 static const struct bh_command *const commands[] = {
-	&bh_command_run,    &bh_command_record, &bh_command_replay,
-	&bh_command_verify, &bh_command_info,	&bh_command_events,
-	&bh_command_doctor, &bh_command_import, &bh_command_yaml,
+	&bh_command_run,    &bh_command_record, &bh_command_replay,  &bh_command_verify,
+	&bh_command_info,   &bh_command_events, &bh_command_packets, &bh_command_doctor,
+	&bh_command_import, &bh_command_yaml,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

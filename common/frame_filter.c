@@ -97,5 +97,11 @@ void bh_frame_filter_destroy(struct bh_frame_filter *filter)
 
 int bh_frame_filter_matches(const struct bh_frame_filter *filter, const void *frame, size_t length)
 {
-	return bpf_filter(filter->program.bf_insns, frame, (u_int)length, (u_int)length) != 0;
+	return bh_frame_filter_matches_begin(filter, frame, length, length);
+}
+
+int bh_frame_filter_matches_begin(const struct bh_frame_filter *filter, const void *frame,
+				  size_t captured, size_t length)
+{
+	return bpf_filter(filter->program.bf_insns, frame, (u_int)length, (u_int)captured) != 0;
 }

@@ -22,5 +22,9 @@ struct bh_error *bh_frame_filter_create(const char *text, struct bh_frame_filter
 void bh_frame_filter_destroy(struct bh_frame_filter *filter);
 /* frame: from the Ethernet destination address on. Allocates nothing, needs little stack. */
 int bh_frame_filter_matches(const struct bh_frame_filter *filter, const void *frame, size_t length);
+/* The same for a frame of length bytes of which only the first ones were kept: a filter that looks
+ * at others doesn't match. */
+int bh_frame_filter_matches_begin(const struct bh_frame_filter *filter, const void *frame,
+				  size_t captured, size_t length);
 
 #endif

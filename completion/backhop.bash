@@ -5,7 +5,7 @@
 
 _backhop() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='run record replay verify info events import doctor'
+	local commands='run record replay verify info events packets import doctor'
 	local words='' pattern=''
 
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -41,6 +41,7 @@ _backhop() {
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;
 	events) words='--json --node --kind --from --to' pattern='bht' ;;
+	packets) words='--json' pattern='bht' ;;
 	doctor) words='--json' pattern='' ;;
 	import) words='--output --stop-time' pattern='yaml|yml' ;;
 	*) return ;;

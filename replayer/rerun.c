@@ -31,6 +31,7 @@ struct window {
 
 struct bh_rerun {
 	struct bh_rerun_config config;
+	struct bh_rerun_listener listener; /* all NULL if nobody listens */
 	struct bh_scenario *scenario;
 	struct bh_build *build; /* NULL if the scenario is no program */
 	struct bh_rerun_terminal *terminal;
@@ -193,6 +194,8 @@ static void observe_event(void *arg, const struct bh_event *event)
 		compare_fields(rerun, recorded, event);
 	else
 		bh_rerun_report.compared = event->event;
+	if (rerun->listener.event && !bh_rerun_report.diverged)
+		rerun->listener.event(rerun->listener.arg, event);
 	if (event->event == rerun->recorded_count && !bh_rerun_report.diverged &&
 	    !compare_inputs(rerun, event->event, event->node) && rerun->config.over)
 		rerun->config.over(rerun->config.over_arg);
@@ -206,6 +209,23 @@ static void observe_frame(void *arg, const struct bh_event *event, void *data, s
 		((uint8_t *)data)[length - 1] ^= 1;
 }
 
+static void observe_sent(void *arg, const struct bh_event *event, const void *data, size_t length,
+			 uint64_t lineage)
+{
+	const struct bh_rerun *rerun = arg;
+
+	if (!is_over(rerun))
+		rerun->listener.sent(rerun->listener.arg, event, data, length, lineage);
+}
+
+static void observe_dropped(void *arg, const struct bh_event *event, uint64_t lineage)
+{
+	const struct bh_rerun *rerun = arg;
+
+	if (!is_over(rerun))
+		rerun->listener.dropped(rerun->listener.arg, event, lineage);
+}
+
 static int observe_between(void *arg)
 {
 	struct bh_rerun *rerun = arg;
@@ -214,6 +234,8 @@ static int observe_between(void *arg)
 	if (is_over(rerun))
 		return 1;
 	if (compare_inputs(rerun, bh_rerun_report.events, BH_NO_NODE))
+		return 1;
+	if (rerun->listener.between && rerun->listener.between(rerun->listener.arg))
 		return 1;
 	if (!rerun->next.count && next <= rerun->recorded_count &&
 	    bh_rerun_report.events + EVENTS_AHEAD >= next)
@@ -354,6 +376,8 @@ struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	memset(&bh_rerun_report, 0, sizeof(bh_rerun_report));
 	rerun->config = *config;
+	if (config->listener)
+		rerun->listener = *config->listener;
 	rerun->recorded_count = bh_trace_event_count(config->trace);
 	rerun->now.events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*rerun->now.events));
 	rerun->next.events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*rerun->next.events));
@@ -388,6 +412,8 @@ struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
 		.observer = {.arg = rerun,
 			     .event = observe_event,
 			     .frame = rerun->config.plant_event ? observe_frame : NULL,
+			     .sent = rerun->listener.sent ? observe_sent : NULL,
+			     .dropped = rerun->listener.dropped ? observe_dropped : NULL,
 			     .between = observe_between},
 	};
 

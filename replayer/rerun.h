@@ -37,6 +37,19 @@ struct bh_rerun_config {
 	 * which never comes if a program runs without end. */
 	void (*over)(void *arg);
 	void *over_arg;
+	/* Hears the same as bh_sim_observer's functions of these names, after what was compared;
+	 * each may be NULL. */
+	const struct bh_rerun_listener *listener;
+};
+
+struct bh_rerun_listener {
+	void *arg;
+	void (*event)(void *arg, const struct bh_event *event);
+	void (*sent)(void *arg, const struct bh_event *event, const void *data, size_t length,
+		     uint64_t lineage);
+	void (*dropped)(void *arg, const struct bh_event *event, uint64_t lineage);
+	/* Not 0: the rerun ends here. */
+	int (*between)(void *arg);
 };
 
 /*

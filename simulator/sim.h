@@ -27,6 +27,13 @@ struct bh_sim_observer {
 	 * of a test may change bytes (a planted fault); then the hash in the event is of the
 	 * result. */
 	void (*frame)(void *arg, const struct bh_event *event, void *data, size_t length);
+	/* The same moment, after `frame`, with the lineage as the node's kernel gave it (see
+	 * simulator/lineage.h); of a frame that came over no link its packet is a mark that whoever
+	 * observes the run may have put on the buffer, else 0. */
+	void (*sent)(void *arg, const struct bh_event *event, const void *data, size_t length,
+		     uint64_t lineage);
+	/* The buffer of a DROP event, which is about to begin, has this lineage. */
+	void (*dropped)(void *arg, const struct bh_event *event, uint64_t lineage);
 	/* Bytes for files-<node>/<path>, appended ("var/log/kern.log", "var/log/3/stdout"). */
 	void (*output)(void *arg, uint32_t node, const char *path, const void *data, size_t length);
 	/* The run is over, or the node's memory is about to be given back: what programs changed in

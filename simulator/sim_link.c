@@ -392,6 +392,9 @@ void bh_sim_frame_transmit(void *host, unsigned int device, unsigned int length,
 	sim->result.frames++;
 	if (sim->config.observer.frame)
 		sim->config.observer.frame(sim->config.observer.arg, &event, frame->data, length);
+	if (sim->config.observer.sent)
+		sim->config.observer.sent(sim->config.observer.arg, &event, frame->data, length,
+					  lineage);
 	event.hash = bh_event_hash(frame->data, length);
 	bh_sim_event_begin(sim, &event);
 	bh_sim_expect_frame(sim, &event, frame->data);

@@ -128,6 +128,10 @@ static void host_packet_drop(void *host, unsigned long lineage, unsigned long lo
 	 */
 	event.hop = bh_lineage_hop(lineage);
 	event.packet = event.hop ? bh_lineage_packet(lineage) : 0;
+	if (node->sim->config.observer.dropped) {
+		event.event = bh_sim_next_event(node->sim);
+		node->sim->config.observer.dropped(node->sim->config.observer.arg, &event, lineage);
+	}
 	bh_sim_event_begin(node->sim, &event);
 	bh_sim_expect_drop(node->sim, &event, bh_image_drop_reason(image, reason));
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Names of drop reasons and places: see drop_names.h. */
-#include "cli/drop_names.h"
+#include "replayer/drop_names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/kernel_path.h"
 #include "common/symbols.h"
 #include "kernel-lib/image.h"
 #include "simulator/scenario.h"
@@ -24,6 +23,8 @@ struct kernel {
 };
 
 struct bh_drop_names {
+	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
+	void *find_kernel_arg;
 	struct bh_scenario *scenario; /* says which node has which kernel; NULL if unreadable */
 	struct kernel *kernels;
 	size_t kernel_count;
@@ -63,7 +64,11 @@ static void find_scenario(struct bh_drop_names *names, const struct bh_trace *tr
 	}
 }
 
-struct bh_drop_names *bh_drop_names_create(const struct bh_trace *trace)
+struct bh_drop_names *bh_drop_names_create(const struct bh_trace *trace,
+					   struct bh_error *(*find_kernel)(void *arg,
+									   const char *version,
+									   char **path_ret),
+					   void *find_kernel_arg)
 {
 	struct bh_drop_names *names = calloc(1, sizeof(*names));
 	size_t count = bh_trace_input_count(trace);
@@ -74,6 +79,8 @@ struct bh_drop_names *bh_drop_names_create(const struct bh_trace *trace)
 		free(names);
 		return NULL;
 	}
+	names->find_kernel = find_kernel;
+	names->find_kernel_arg = find_kernel_arg;
 	find_scenario(names, trace);
 	for (size_t i = 0; i < count; i++) {
 		const struct bh_trace_input *input = bh_trace_input(trace, i);
@@ -147,10 +154,11 @@ static int is_same_image(const char *path, const struct bh_trace_input *input)
 	return is_same;
 }
 
-static void find_symbols(struct kernel *kernel)
+static void find_symbols(const struct bh_drop_names *names, struct kernel *kernel)
 {
 	char *path = NULL;
-	struct bh_error *error = bh_find_kernel(NULL, kernel->input->name, &path);
+	struct bh_error *error =
+		names->find_kernel(names->find_kernel_arg, kernel->input->name, &path);
 
 	kernel->has_looked = 1;
 	if (error) {
@@ -169,7 +177,7 @@ const char *bh_drop_function(struct bh_drop_names *names, const struct bh_event 
 	if (!kernel)
 		return NULL;
 	if (!kernel->has_looked)
-		find_symbols(kernel);
+		find_symbols(names, kernel);
 	/* The place is where the call that dropped the packet returns to. */
 	return bh_symbols_function(kernel->symbols, (event->value >> 16) - 1, names->function,
 				   sizeof(names->function))

@@ -19,7 +19,7 @@
 
 /* Events that are encoded at once: one at a time would fetch the encoder and what it works on into
  * the processor's cache again for every event. */
-#define BATCH_EVENTS 64u
+#define BATCH_EVENTS 256u
 /* Raw bytes of input records that are gathered before they become a chunk. */
 #define INPUTS_FULL (256u << 10)
 /* Headers of the record and its section, on top of an input's strings. */

@@ -94,6 +94,11 @@ $(BUILD)/gen/posix/syscall_names.h: Makefile
 
 $(BUILD)/obj/posix/strace.c.o: $(BUILD)/gen/posix/syscall_names.h
 
+# They run in the middle of a replayed kernel, where vector registers and the thread's own memory are
+# the program's.
+$(BUILD)/obj/replayer/agent.c.o $(BUILD)/obj/replayer/probe.c.o: \
+	CFLAGS += -mgeneral-regs-only -fno-stack-protector -fno-tree-loop-distribute-patterns
+
 $(BUILD)/obj/%.o: %
 	@mkdir -p $(@D)
 	@echo "  CC $<"

@@ -18,6 +18,8 @@ GOTOS = 40
 RUNS = 5
 STEPS = 200
 # if $vtime == 1: see docs/remote-protocol.md for the register's number.
+# Behind the NOP at a function's entry, where conditions are evaluated in the server.
+ENTRY_BYTES = 5
 FALSE_CONDITION = "X7,26003e22011327"
 
 
@@ -47,11 +49,11 @@ class Long:
             raise RuntimeError(f"{packet} stopped with {stop[:60]}, not {expected}")
         return float(time_s)
 
-    def plant(self, node: str, function: str, condition: str = "") -> None:
-        self.server.ask(f"Z0,{self.address(node, function):x},1;{condition}")
+    def plant(self, node: str, function: str, condition: str = "", offset: int = 0) -> None:
+        self.server.ask(f"Z0,{self.address(node, function) + offset:x},1;{condition}")
 
-    def lift(self, node: str, function: str) -> None:
-        self.server.ask(f"z0,{self.address(node, function):x},1")
+    def lift(self, node: str, function: str, offset: int = 0) -> None:
+        self.server.ask(f"z0,{self.address(node, function) + offset:x},1")
 
 
 def goto(long: Long, report: Report) -> None:
@@ -79,7 +81,9 @@ def distance(long: Long, report: Report) -> None:
 def stretch(long: Long, datagrams: int, report: Report) -> None:
     """From one ping to the other, with the flow between them, and back: both stop in n1's
     icmp_rcv, which nothing else enters."""
-    times: Dict[str, List[float]] = {"forward": [], "back": [], "elsewhere": [], "false": []}
+    times: Dict[str, List[float]] = {key: [] for key in (
+        "forward", "back", "elsewhere", "false", "false-back", "false-inside")}
+    others = [node for node in long.base if node != "n0"]
     long.server.goto("start")
     long.plant("n1", "icmp_rcv")
     first = long.server.resume("vCont;c")
@@ -89,11 +93,17 @@ def stretch(long: Long, datagrams: int, report: Report) -> None:
         events = long.server.position()[0] - start
         times["back"].append(long.seconds("bc", "swbreak"))
         # n0 forwards nothing; the others do all the time.
-        for key, node, function, condition in (("elsewhere", "n0", "ip_forward", ""),
-                                               ("false", "n1", "ip_rcv", FALSE_CONDITION)):
-            long.plant(node, function, condition)
+        for key, nodes, function, condition, offset in (
+                ("elsewhere", ["n0"], "ip_forward", "", 0),
+                ("false", others, "ip_rcv", FALSE_CONDITION, 0),
+                ("false-inside", ["n1"], "ip_rcv", FALSE_CONDITION, ENTRY_BYTES)):
+            for node in nodes:
+                long.plant(node, function, condition, offset)
             times[key].append(long.seconds("vCont;c", "swbreak"))
-            long.lift(node, function)
+            if key == "false":
+                times["false-back"].append(long.seconds("bc", "swbreak"))
+            for node in nodes:
+                long.lift(node, function, offset)
             long.server.goto(str(start))
             if long.server.resume("vCont;c")[:60] != first[:60]:
                 raise RuntimeError("the first ping was not met again")
@@ -104,9 +114,13 @@ def stretch(long: Long, datagrams: int, report: Report) -> None:
         report(f"{name}-{events}-events", statistics.median(pair[0] for pair in pairs), "s", RUNS,
                ("continue over the same events", statistics.median(pair[1] for pair in pairs)),
                statistics.median(pair[0] / pair[1] for pair in pairs))
-    report("false-condition", statistics.median(
-        1e6 * (pair[0] - pair[1]) / datagrams
-        for pair in list(zip(times["false"], times["forward"]))[1:]), "us", RUNS)
+    for key, name, without, hits in (
+            ("false", "false-condition", "forward", len(others) * datagrams),
+            ("false-back", "false-condition-backwards", "back", len(others) * datagrams),
+            ("false-inside", "false-condition-inside-a-function", "forward", datagrams)):
+        report(name, statistics.median(
+            1e6 * (pair[0] - pair[1]) / hits
+            for pair in list(zip(times[key], times[without]))[1:]), "us", RUNS)
 
 
 def steps(trace: Path, backhop: Path, nodes: int, report: Report) -> None:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* gdb's agent expressions, see agent.h. Used by replayer/gdb_server_breakpoint.c. */
+/* gdb's agent expressions, see agent.h. Used by replayer/gdb_server_breakpoint.c, and by probe.c in
+ * the middle of a replayed kernel: so it uses no vector registers and calls nobody. */
 #include "replayer/agent.h"
 
 /* Numbers from the gdb manual, "Bytecode Descriptions". Floating point, tracing, trace state
@@ -293,7 +294,15 @@ static void run(struct machine *machine, unsigned int opcode)
 enum bh_agent_status bh_agent_evaluate(const uint8_t *code, size_t length,
 				       const struct bh_agent_source *source, uint64_t *value_ret)
 {
-	struct machine machine = {.code = code, .length = length, .source = source};
+	struct machine machine;
+
+	/* Field by field: the stack need not be cleared, which would need the C library. */
+	machine.code = code;
+	machine.length = length;
+	machine.pc = 0;
+	machine.source = source;
+	machine.depth = 0;
+	machine.status = BH_AGENT_OK;
 
 	for (unsigned int steps = 0; !machine.status; steps++) {
 		unsigned int opcode = (unsigned int)operand(&machine, 1);

@@ -3,7 +3,7 @@
  * Evaluates gdb's agent expressions: the bytecode into which gdb compiles the condition of a
  * breakpoint, so that it is checked here at each hit instead of over there (gdb manual, "The GDB
  * Agent Expression Mechanism"). Bytecode comes over a socket and is hostile until proven otherwise:
- * every access is checked, and a loop ends. Used by replayer/gdb_server_breakpoint.c.
+ * every access is checked, and a loop ends. Used by replayer/gdb_server_breakpoint.c and probe.c.
  */
 #ifndef BH_REPLAYER_AGENT_H
 #define BH_REPLAYER_AGENT_H

@@ -111,9 +111,8 @@ void bh_copy_destroy(struct bh_copy *copy)
 	free(copy);
 }
 
-const struct bh_tick_region *bh_copy_region(const struct bh_copy *copy, uint64_t address)
+const struct bh_tick_region *bh_space_region(const struct bh_space *space, uint64_t address)
 {
-	const struct bh_space *space = copy->space;
 	size_t low = 0, high = space->region_count;
 
 	while (low < high) {
@@ -129,8 +128,8 @@ const struct bh_tick_region *bh_copy_region(const struct bh_copy *copy, uint64_t
 	return bh_tick_text_contains(region->text, address - region->base) ? region : NULL;
 }
 
-static struct bh_error *map_some(struct bh_copy *copy, const struct bh_map_request *requests,
-				 size_t count)
+struct bh_error *bh_copy_map(struct bh_copy *copy, const struct bh_map_request *requests,
+			     size_t count)
 {
 	long result = 0;
 
@@ -142,7 +141,7 @@ static struct bh_error *map_some(struct bh_copy *copy, const struct bh_map_reque
 	BH_TRY(bh_tracee_call(copy->tracee, bh_map_run, (long)count, &result));
 	if (result)
 		return bh_error_new(BH_ERR_MACHINE,
-				    "cannot map the counting text into the replayed process (%s)",
+				    "cannot map text into the replayed process (%s)",
 				    strerror((int)-result));
 	return NULL;
 }
@@ -157,17 +156,17 @@ struct bh_error *bh_copy_count(struct bh_copy *copy, int is_counting)
 	for (size_t i = 0; i < copy->space->region_count; i++) {
 		const struct bh_tick_region *region = &copy->space->regions[i];
 		if (count + BH_TICK_REQUESTS > BH_MAP_INBOX) {
-			BH_TRY(map_some(copy, requests, count));
+			BH_TRY(bh_copy_map(copy, requests, count));
 			count = 0;
 		}
 		count += bh_tick_text_requests(region->text, region->base, is_counting,
 					       requests + count);
 	}
-	BH_TRY(map_some(copy, requests, count));
+	BH_TRY(bh_copy_map(copy, requests, count));
 	copy->is_counting = is_counting;
 	/* What was planted in the text went with it. */
 	for (size_t i = 0; i < copy->planted_count; i++) {
-		if (!bh_copy_region(copy, copy->planted[i].address))
+		if (!bh_space_region(copy->space, copy->planted[i].address))
 			copy->planted[kept++] = copy->planted[i];
 	}
 	copy->planted_count = kept;
@@ -314,7 +313,7 @@ void bh_copy_set_pc(struct bh_copy *copy, uint64_t pc)
 int bh_copy_is_at_entry(struct bh_copy *copy)
 {
 	uint64_t pc = bh_copy_pc(copy);
-	const struct bh_tick_region *region = bh_copy_region(copy, pc);
+	const struct bh_tick_region *region = bh_space_region(copy->space, pc);
 
 	return region && bh_tick_text_is_entry(region->text, pc - region->base);
 }

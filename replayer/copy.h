@@ -35,6 +35,7 @@ struct bh_tick_region {
 
 struct bh_copy;
 struct bh_blocks;
+struct bh_probe_set;
 
 /* What all copies have in common; must outlive them. */
 struct bh_space {
@@ -74,6 +75,9 @@ struct bh_limits {
 	int skip_planted;    /* start by executing the instruction here, planted or not */
 	const uint64_t *watch_addresses; /* four; may be NULL when watch_dr7 is 0 */
 	uint64_t watch_dr7;
+	/* Installed breakpoints that the process decides about itself; not while ticks are counted
+	 * or something is watched. May be NULL. */
+	const struct bh_probe_set *probes;
 };
 
 struct bh_copy {
@@ -88,8 +92,10 @@ struct bh_copy {
 	uint64_t pages;		    /* a checkpoint's own ones, about */
 	struct bh_planted *planted; /* ascending by address */
 	size_t planted_count;
-	uint64_t written_stop_event; /* what bh_gate.stop_event holds */
-	int is_over;		     /* EXITING was reported */
+	uint64_t written_stop_event;	  /* what bh_gate.stop_event holds */
+	uint64_t probe_serial;		  /* of the probe set whose stubs it has */
+	const struct bh_probe_set *armed; /* while it runs */
+	int is_over;			  /* EXITING was reported */
 };
 
 /* Forks the first copy, which calls run(arg), and brings it to the beginning of event 1. */
@@ -104,6 +110,13 @@ struct bh_error *bh_copy_count(struct bh_copy *copy, int is_counting);
  * out. missing_ret, if not NULL, is their number. */
 struct bh_error *bh_copy_plant(struct bh_copy *copy, const uint64_t *addresses, size_t count,
 			       size_t *missing_ret);
+/* Would it run with these probes? */
+int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits);
+/* Maps memory in the process. */
+struct bh_error *bh_copy_map(struct bh_copy *copy, const struct bh_map_request *requests,
+			     size_t count);
+/* The region whose exchanged text holds address, or NULL. */
+const struct bh_tick_region *bh_space_region(const struct bh_space *space, uint64_t address);
 int bh_copy_is_planted(const struct bh_copy *copy, uint64_t address);
 
 /* Runs until something in limits, or something planted; from the last position of an event only to

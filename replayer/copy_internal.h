@@ -13,8 +13,6 @@ struct bh_planted {
 	uint8_t original;
 };
 
-/* The region whose exchanged text holds address, or NULL. */
-const struct bh_tick_region *bh_copy_region(const struct bh_copy *copy, uint64_t address);
 /* NULL if nothing is planted there. */
 struct bh_planted *bh_copy_find_planted(const struct bh_copy *copy, uint64_t address);
 /* What a stop costs, about. */

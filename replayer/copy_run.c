@@ -6,6 +6,7 @@
 #include "replayer/copy.h"
 #include "replayer/copy_internal.h"
 #include "replayer/instruction.h"
+#include "replayer/probe.h"
 #include "simulator/gate.h"
 
 #define TRAP_FLAG 0x100ull
@@ -245,8 +246,9 @@ static int classify_trap(struct bh_copy *copy, struct bh_end *end)
 		end->kind = BH_END_WATCH;
 		return 1;
 	}
-	if (bh_copy_find_planted(copy, pc - 1)) {
-		bh_copy_set_pc(copy, pc - 1);
+	uint64_t probed = copy->armed ? bh_probe_set_stopped_at(copy->armed, pc) : 0;
+	if (probed || bh_copy_find_planted(copy, pc - 1)) {
+		bh_copy_set_pc(copy, probed ? probed : pc - 1);
 		end->kind = BH_END_PLANTED;
 		return 1;
 	}
@@ -291,6 +293,15 @@ static struct bh_error *poll_running(struct bh_copy *copy, struct bh_end *end,
 	return NULL;
 }
 
+/* A condition that a probe evaluates reads where nothing is. Returns non-zero if that is so. */
+static int fail_probe_load(struct bh_copy *copy)
+{
+	if (bh_copy_pc(copy) != (uintptr_t)bh_probe_load_access)
+		return 0;
+	bh_copy_set_pc(copy, (uintptr_t)bh_probe_load_failed);
+	return 1;
+}
+
 static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
 {
 	unsigned int waited_ms = 0;
@@ -315,7 +326,8 @@ static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
 				end->kind = BH_END_PLANTED;
 				return NULL;
 			}
-			BH_TRY(bh_tracee_resume(copy->tracee, 0, wait.signal));
+			BH_TRY(bh_tracee_resume(copy->tracee, 0,
+						fail_probe_load(copy) ? 0 : wait.signal));
 			continue;
 		case BH_WAIT_HELD:
 			if (end->is_interrupted) {
@@ -377,6 +389,30 @@ static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits
 	return NULL;
 }
 
+int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
+{
+	return limits->probes && !bh_probe_set_is_empty(limits->probes) && !copy->is_counting &&
+	       !limits->watch_dr7;
+}
+
+static struct bh_error *run_freely(struct bh_copy *copy, const struct bh_limits *limits,
+				   struct bh_end *end)
+{
+	struct bh_error *error = NULL;
+
+	copy->armed = bh_copy_uses_probes(copy, limits) ? limits->probes : NULL;
+	if (copy->armed)
+		error = bh_probe_set_arm(copy->armed, copy);
+	if (!error)
+		error = bh_tracee_resume(copy->tracee, 0, 0);
+	if (!error)
+		error = wait_for_end(copy, end);
+	if (copy->armed)
+		bh_probe_set_disarm(copy->armed, copy);
+	copy->armed = NULL;
+	return error;
+}
+
 struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limits,
 			     struct bh_end *end_ret)
 {
@@ -400,10 +436,8 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 	BH_TRY(bh_tracee_watch(copy->tracee, limits->watch_addresses, limits->watch_dr7));
 	if (limits->skip_planted)
 		BH_TRY(leave_start(copy, limits, &end, &is_done));
-	if (!is_done) {
-		BH_TRY(bh_tracee_resume(copy->tracee, 0, 0));
-		BH_TRY(wait_for_end(copy, &end));
-	}
+	if (!is_done)
+		BH_TRY(run_freely(copy, limits, &end));
 	settle(copy, limits, &end);
 	uint64_t end_ns = bh_tracee_cpu_ns(copy->tracee);
 	copy->cost_ns += BH_STOP_NS + (end_ns > start_ns ? end_ns - start_ns : 0);

@@ -24,6 +24,7 @@
 #include "traces/trace.h"
 
 struct bh_replay;
+struct bh_probe_condition; /* probe.h */
 
 struct bh_position {
 	uint64_t event, tick, instruction;
@@ -105,6 +106,13 @@ typedef int (*bh_replay_condition)(void *arg, struct bh_replay *replay);
  * condition. */
 struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t address,
 					     bh_replay_condition condition, void *arg);
+/* The same condition in bytecode, which the replayed process can evaluate itself; NULL: none. At a
+ * function's entry that is about as fast as no breakpoint. Must stay valid until the breakpoint is
+ * removed or inserted again; inserting forgets it. */
+void bh_replay_breakpoint_explain(struct bh_replay *replay, uint64_t address,
+				  const struct bh_probe_condition *condition);
+/* Until told otherwise, conditions are asked at each hit, explained or not. */
+void bh_replay_breakpoints_ask(struct bh_replay *replay, int is_always);
 void bh_replay_breakpoint_remove(struct bh_replay *replay, uint64_t address);
 enum bh_watch_kind { BH_WATCH_WRITE, BH_WATCH_READ, BH_WATCH_ACCESS };
 struct bh_error *bh_replay_watch_insert(struct bh_replay *replay, uint64_t address, size_t length,

@@ -43,6 +43,7 @@ struct bh_breakpoint {
 	uint64_t address;
 	bh_replay_condition condition;
 	void *arg;
+	const struct bh_probe_condition *bytecode; /* the same; or NULL */
 };
 
 struct bh_watch {
@@ -90,6 +91,7 @@ struct bh_replay {
 
 	struct bh_breakpoint *breakpoints; /* ascending by address */
 	size_t breakpoint_count;
+	int asks_always; /* no bytecode is used */
 	struct bh_watch watches[BH_WATCHES_MAX];
 	size_t watch_count;
 };

@@ -115,8 +115,22 @@ struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t 
 			(replay->breakpoint_count - at) * sizeof(*grown));
 		replay->breakpoint_count++;
 	}
-	replay->breakpoints[at] = (struct bh_breakpoint){address, condition, arg};
+	replay->breakpoints[at] = (struct bh_breakpoint){address, condition, arg, NULL};
 	return NULL;
+}
+
+void bh_replay_breakpoint_explain(struct bh_replay *replay, uint64_t address,
+				  const struct bh_probe_condition *condition)
+{
+	size_t at = breakpoint_place(replay, address);
+
+	if (is_breakpoint(replay, at, address))
+		replay->breakpoints[at].bytecode = condition;
+}
+
+void bh_replay_breakpoints_ask(struct bh_replay *replay, int is_always)
+{
+	replay->asks_always = is_always;
 }
 
 void bh_replay_breakpoint_remove(struct bh_replay *replay, uint64_t address)
@@ -324,6 +338,21 @@ static uint64_t *quest_addresses(const struct quest *quest, size_t *count_ret)
 	return addresses;
 }
 
+/* The bytecode of each of these addresses, as far as there is one. */
+static const struct bh_probe_condition **quest_conditions(const struct quest *quest,
+							  const uint64_t *addresses, size_t count)
+{
+	const struct bh_probe_condition **conditions = calloc(count + 1, sizeof(*conditions));
+
+	for (size_t i = 0; conditions && i < count; i++) {
+		const struct bh_breakpoint *breakpoint =
+			bh_engine_breakpoint(quest->replay, addresses[i]);
+		if (breakpoint && !quest->replay->asks_always)
+			conditions[i] = breakpoint->bytecode;
+	}
+	return conditions;
+}
+
 /* Programs come and go: what is planted in their text must be looked after when they do. */
 static void plan_remap(const struct bh_replay *replay, struct watch_plan *plan)
 {
@@ -345,10 +374,15 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 	};
 	uint64_t words[2];
 	uint64_t *addresses = quest_addresses(quest, &search.address_count);
+	const struct bh_probe_condition **conditions =
+		addresses ? quest_conditions(quest, addresses, search.address_count) : NULL;
 
-	if (!addresses)
+	if (!conditions) {
+		free(addresses);
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	}
 	search.addresses = addresses;
+	search.conditions = conditions;
 	/* The thread's words first: a step must come back. */
 	if (quest->thread && quest->direction == BH_BACKWARD) {
 		unsigned int count = bh_engine_stack_words(replay, quest->thread, words);
@@ -366,6 +400,7 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 	bh_engine_allow_poll(replay, 1);
 	struct bh_error *error =
 		bh_timeline_search(replay->timeline, &search, quest->direction, find_ret);
+	free(conditions);
 	free(addresses);
 	return error;
 }

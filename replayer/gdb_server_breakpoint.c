@@ -69,11 +69,29 @@ static int engine_condition(void *arg, struct bh_replay *replay)
 	return bh_gdb_breakpoint_holds(arg);
 }
 
+/* Where the replayed process itself finds what a condition asks for. The segment registers and
+ * $task it can't tell: about these it stops, and engine_condition() decides. */
+static const uint8_t probe_registers[BH_GDB_REGISTER_COUNT] = {
+	[BH_GDB_RAX] = BH_PROBE_GENERAL + 0,  [BH_GDB_RBX] = BH_PROBE_GENERAL + 1,
+	[BH_GDB_RCX] = BH_PROBE_GENERAL + 2,  [BH_GDB_RDX] = BH_PROBE_GENERAL + 3,
+	[BH_GDB_RSI] = BH_PROBE_GENERAL + 4,  [BH_GDB_RDI] = BH_PROBE_GENERAL + 5,
+	[BH_GDB_RBP] = BH_PROBE_GENERAL + 6,  [BH_GDB_R8] = BH_PROBE_GENERAL + 7,
+	[BH_GDB_R9] = BH_PROBE_GENERAL + 8,   [BH_GDB_R10] = BH_PROBE_GENERAL + 9,
+	[BH_GDB_R11] = BH_PROBE_GENERAL + 10, [BH_GDB_R12] = BH_PROBE_GENERAL + 11,
+	[BH_GDB_R13] = BH_PROBE_GENERAL + 12, [BH_GDB_R14] = BH_PROBE_GENERAL + 13,
+	[BH_GDB_R15] = BH_PROBE_GENERAL + 14, [BH_GDB_RSP] = BH_PROBE_RSP,
+	[BH_GDB_RIP] = BH_PROBE_RIP,	      [BH_GDB_EFLAGS] = BH_PROBE_FLAGS,
+	[BH_GDB_NODE] = BH_PROBE_NODE,	      [BH_GDB_EVENT] = BH_PROBE_EVENT,
+	[BH_GDB_VTIME] = BH_PROBE_VTIME,      [BH_GDB_PACKET] = BH_PROBE_PACKET,
+};
+
 static void free_conditions(struct bh_gdb_breakpoint *breakpoint)
 {
 	for (size_t i = 0; i < breakpoint->condition_count; i++)
 		free(breakpoint->conditions[i].code);
 	free(breakpoint->conditions);
+	free(breakpoint->codes);
+	breakpoint->codes = NULL;
 	breakpoint->conditions = NULL;
 	breakpoint->condition_count = 0;
 }
@@ -211,6 +229,30 @@ static int can_hold(struct bh_gdb_breakpoint *breakpoint)
  * run yet, and gives up when it can't plant them. So one where there is no memory is remembered,
  * and planted when the memory is there.
  */
+static void explain(struct bh_gdb_breakpoint *breakpoint)
+{
+	uint32_t node = node_of_address(breakpoint->server, breakpoint->address);
+
+	if (node == BH_NO_NODE)
+		return;
+	free(breakpoint->codes);
+	breakpoint->codes = calloc(breakpoint->condition_count + 1, sizeof(*breakpoint->codes));
+	if (!breakpoint->codes)
+		return; /* then it is asked for */
+	for (size_t i = 0; i < breakpoint->condition_count; i++)
+		breakpoint->codes[i] = (struct bh_probe_code){breakpoint->conditions[i].code,
+							      breakpoint->conditions[i].length};
+	breakpoint->bytecode = (struct bh_probe_condition){
+		.codes = breakpoint->codes,
+		.count = breakpoint->condition_count,
+		.registers = probe_registers,
+		.register_count = sizeof(probe_registers),
+		.node = node,
+	};
+	bh_replay_breakpoint_explain(breakpoint->server->replay, breakpoint->address,
+				     &breakpoint->bytecode);
+}
+
 static struct bh_error *plant(struct bh_gdb_breakpoint *breakpoint)
 {
 	struct bh_replay *replay = breakpoint->server->replay;
@@ -224,8 +266,10 @@ static struct bh_error *plant(struct bh_gdb_breakpoint *breakpoint)
 			bh_replay_breakpoint_remove(replay, breakpoint->address);
 		return NULL;
 	}
-	return bh_replay_breakpoint_insert(replay, breakpoint->address, engine_condition,
-					   breakpoint);
+	BH_TRY(bh_replay_breakpoint_insert(replay, breakpoint->address, engine_condition,
+					   breakpoint));
+	explain(breakpoint);
+	return NULL;
 }
 
 void bh_gdb_breakpoints_replant(struct bh_gdb_server *server)

@@ -215,6 +215,8 @@ static struct bh_error *move(struct bh_gdb_server *server, const struct request 
 		return bh_replay_seek(server->replay, server->target, &server->stop);
 	}
 	server->only_thread = request->is_alone && thread ? request->thread : 0;
+	/* Which thread it is, a condition in bytecode doesn't say. */
+	bh_replay_breakpoints_ask(server->replay, server->only_thread != 0);
 	switch (request->move) {
 	case MOVE_RANGE:
 		error = step_range(server, request);

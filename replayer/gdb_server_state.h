@@ -12,6 +12,7 @@
 #include "common/cursor.h"
 #include "replayer/engine.h"
 #include "replayer/gdb_target_xml.h"
+#include "replayer/probe.h"
 #include "replayer/rsp.h"
 
 struct bh_json;
@@ -34,6 +35,8 @@ struct bh_gdb_breakpoint {
 	unsigned int kinds; /* BH_GDB_SOFTWARE, BH_GDB_HARDWARE */
 	struct bh_gdb_condition *conditions; /* stop if one holds, or if there is none */
 	size_t condition_count;
+	struct bh_probe_code *codes; /* the same, for the engine */
+	struct bh_probe_condition bytecode;
 };
 
 struct bh_gdb_watchpoint {

@@ -422,6 +422,28 @@ int bh_tracee_poke(struct bh_tracee *tracee, uint64_t address, uint8_t byte)
 	return ptrace(PTRACE_POKEDATA, tracee->pid, (long)word_address, (long)word) ? -1 : 0;
 }
 
+int bh_tracee_poke_bytes(struct bh_tracee *tracee, uint64_t address, const uint8_t *bytes,
+			 size_t length)
+{
+	uint64_t end = address + length;
+
+	for (uint64_t at = address & ~7ull; at < end; at += 8) {
+		uint8_t word[8];
+		errno = 0;
+		long value = ptrace(PTRACE_PEEKDATA, tracee->pid, (long)at, 0);
+		if (errno)
+			return -1;
+		memcpy(word, &value, sizeof(word));
+		for (unsigned int i = 0; i < 8; i++)
+			if (at + i >= address && at + i < end)
+				word[i] = bytes[at + i - address];
+		memcpy(&value, word, sizeof(word));
+		if (ptrace(PTRACE_POKEDATA, tracee->pid, (long)at, value))
+			return -1;
+	}
+	return 0;
+}
+
 static int poke_debug(struct bh_tracee *tracee, unsigned int number, uint64_t value)
 {
 	return ptrace(PTRACE_POKEUSER, tracee->pid, (long)offsetof(struct user, u_debugreg[number]),

@@ -80,6 +80,9 @@ size_t bh_tracee_read(struct bh_tracee *tracee, uint64_t address, void *bytes_re
 int bh_tracee_write(struct bh_tracee *tracee, uint64_t address, const void *bytes, size_t length);
 /* One byte of any private mapping, text too. Returns 0 on success. */
 int bh_tracee_poke(struct bh_tracee *tracee, uint64_t address, uint8_t byte);
+/* The same of some bytes. */
+int bh_tracee_poke_bytes(struct bh_tracee *tracee, uint64_t address, const uint8_t *bytes,
+			 size_t length);
 
 /* Debug registers: addresses[0..3], and DR7 as the CPU wants it (0: all off). */
 struct bh_error *bh_tracee_watch(struct bh_tracee *tracee, const uint64_t *addresses, uint64_t dr7);

@@ -31,9 +31,10 @@ struct chunk {
 	const struct bh_search *search;
 	int wants_last; /* else the first hit ends it */
 	struct bh_position anchor;
-	int skip_start;	    /* of the anchor */
-	int skip_planted;   /* of the next run */
-	uint64_t *ordinals; /* by address, then one for the watchpoints */
+	int skip_start;		  /* of the anchor */
+	int skip_planted;	  /* of the next run */
+	struct bh_position start; /* of this piece */
+	uint64_t *ordinals;	  /* by address, then one for the watchpoints */
 	struct hit hit;
 	int has_hit;
 	enum bh_arrival arrival;
@@ -74,6 +75,7 @@ static void fill_limits(const struct chunk *chunk, struct bh_limits *limits)
 	limits->watch_addresses = chunk->search->watch_addresses;
 	limits->watch_dr7 = chunk->search->watch_dr7;
 	limits->skip_planted = chunk->skip_planted;
+	limits->probes = chunk->timeline->probes;
 }
 
 /* Asks whether the stop at the current place counts, and remembers it. Returns non-zero if so. */
@@ -104,6 +106,35 @@ static void consider_exact(struct chunk *chunk, uint64_t address, unsigned int w
 	}
 }
 
+/* The last hit that a probe has noted while the copy ran. */
+static void take_last(struct chunk *chunk)
+{
+	struct bh_timeline *timeline = chunk->timeline;
+	struct hit hit = {0};
+	uint64_t event;
+
+	if (!bh_probe_set_take_last(timeline->probes, timeline->current, &hit.address, &event,
+				    &hit.ordinal))
+		return;
+	/* A piece begins in the middle of an event, or with one. */
+	hit.anchor = event == chunk->start.event ? chunk->start : (struct bh_position){event, 0, 0};
+	chunk->hit = hit;
+	chunk->has_hit = 1;
+}
+
+/* Which hit of its address, or of the watchpoints, since the anchor this one is. */
+static uint64_t count_hit(struct chunk *chunk, size_t index, uint64_t address)
+{
+	struct bh_timeline *timeline = chunk->timeline;
+	struct bh_limits limits = {0};
+	uint64_t visits = 0;
+
+	fill_limits(chunk, &limits);
+	if (bh_copy_uses_probes(timeline->current, &limits))
+		visits = bh_probe_set_visits(timeline->probes, timeline->current, address);
+	return visits ? visits : ++chunk->ordinals[index];
+}
+
 /* A PLANTED or WATCH end of a free run. Returns non-zero when the chunk is done. */
 static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end, int *is_done_ret)
 {
@@ -127,7 +158,8 @@ static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end,
 	}
 	if (end->kind == BH_END_WATCH && !watch_hits)
 		return NULL;
-	consider(chunk, address, watch_hits, ++chunk->ordinals[index]);
+	take_last(chunk);
+	consider(chunk, address, watch_hits, count_hit(chunk, index, address));
 	*is_done_ret = chunk->has_hit && !chunk->wants_last;
 	if (!*is_done_ret && bh_timeline_poll(timeline)) {
 		chunk->arrival = BH_ARRIVED_INTERRUPT;
@@ -136,18 +168,31 @@ static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end,
 	return NULL;
 }
 
+/* Ticks need not be counted on the way, which ends as soon as the event does. */
+static uint64_t slice_end(const struct bh_timeline *timeline, uint64_t event)
+{
+	if (timeline->current->is_counting)
+		return timeline->current->position.event + 1;
+	return bh_timeline_slice(timeline, event);
+}
+
 /* To the beginning of event. */
 static struct bh_error *run_to_event(struct chunk *chunk, uint64_t event, int *is_done_ret)
 {
 	struct bh_timeline *timeline = chunk->timeline;
-	struct bh_limits limits = {0};
+	uint64_t from = timeline->current->position.event;
+	uint64_t start_ns = timeline->current->cost_ns;
+	struct bh_limits limits = {.stop_event = slice_end(timeline, event)};
 	struct bh_end end;
 
 	*is_done_ret = 0;
 	while (timeline->current->position.event < event || !timeline->current->is_exact) {
-		uint64_t from = timeline->current->position.event;
-		uint64_t start_ns = timeline->current->cost_ns;
-		limits.stop_event = bh_timeline_slice(timeline, event);
+		/* However many stops there are in a slice, it ends where it was to end. */
+		if (timeline->current->is_exact) {
+			from = timeline->current->position.event;
+			start_ns = timeline->current->cost_ns;
+			limits.stop_event = slice_end(timeline, event);
+		}
 		fill_limits(chunk, &limits);
 		BH_TRY(bh_copy_run(timeline->current, &limits, &end));
 		if (end.kind == BH_END_PLANTED || end.kind == BH_END_WATCH) {
@@ -156,6 +201,7 @@ static struct bh_error *run_to_event(struct chunk *chunk, uint64_t event, int *i
 				return NULL;
 			continue;
 		}
+		take_last(chunk);
 		chunk->arrival = bh_timeline_arrival(timeline, &end);
 		/* Backwards from where the replay left the trace. */
 		if (chunk->arrival == BH_ARRIVED_DIVERGED && chunk->wants_last)
@@ -248,7 +294,9 @@ static struct bh_error *run_chunk(struct chunk *chunk, struct bh_position limit)
 
 	chunk->arrival = BH_ARRIVED;
 	chunk->has_hit = 0;
+	chunk->start = timeline->position;
 	set_anchor(chunk, timeline->position, chunk->skip_planted);
+	BH_TRY(bh_probe_set_install(timeline->probes, timeline->current));
 	if (chunk->search->begin)
 		chunk->search->begin(chunk->search->accept_arg);
 	BH_TRY(plant(chunk));
@@ -504,8 +552,12 @@ struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct b
 	chunk.ordinals = calloc(search->address_count + 1, sizeof(*chunk.ordinals));
 	if (!chunk.ordinals)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
-	struct bh_error *error = direction == BH_FORWARD ? search_forward(&chunk, find_ret)
-							 : search_backward(&chunk, find_ret);
+	struct bh_error *error = bh_probe_set_fill(timeline->probes, &timeline->space,
+						   search->addresses, search->conditions,
+						   search->address_count, direction == BH_BACKWARD);
+	if (!error)
+		error = direction == BH_FORWARD ? search_forward(&chunk, find_ret)
+						: search_backward(&chunk, find_ret);
 	free(chunk.ordinals);
 	return error;
 }

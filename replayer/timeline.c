@@ -30,9 +30,9 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 	timeline->space.explain_exit = config->explain_exit;
 	timeline->space.explain_arg = config->arg;
 	timeline->slice_events = 64;
-	struct bh_error *error =
-		config->is_program ? bh_blocks_create(config->is_program, &timeline->space.blocks)
-				   : NULL;
+	struct bh_error *error = bh_probe_set_create(&timeline->probes);
+	if (!error && config->is_program)
+		error = bh_blocks_create(config->is_program, &timeline->space.blocks);
 	if (!error)
 		error = bh_copy_start(&timeline->space, config->run, config->run_arg,
 				      &timeline->current);
@@ -55,6 +55,7 @@ void bh_timeline_destroy(struct bh_timeline *timeline)
 	bh_copy_destroy(timeline->current);
 	bh_checkpoints_clear(&timeline->checkpoints);
 	bh_blocks_destroy(timeline->space.blocks);
+	bh_probe_set_destroy(timeline->probes);
 	free(timeline->space.regions);
 	free(timeline);
 }

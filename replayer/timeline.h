@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "replayer/checkpoint.h"
 #include "replayer/copy.h"
+#include "replayer/probe.h"
 
 struct bh_timeline;
 
@@ -45,10 +46,13 @@ enum bh_arrival {
 struct bh_search {
 	const uint64_t *addresses; /* breakpoints, ascending */
 	size_t address_count;
+	/* As many: what decides about each, or NULL when only accept can tell. NULL: for none. */
+	const struct bh_probe_condition *const *conditions;
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
 	uint64_t watch_dr7;
-	/* Asked at each hit, the current copy stands there: is it one? watch_hits is 0 for a
-	 * breakpoint. NULL: every hit is. */
+	/* Asked at each hit, the current copy stands there: is it one? Not about hits that
+	 * conditions have decided about in the replayed process. watch_hits is 0 for a breakpoint.
+	 * NULL: every hit is. */
 	int (*accept)(void *arg, unsigned int watch_hits);
 	void *accept_arg;
 	/* Called at each new chunk and stop of this debug register, so that accept can keep a

@@ -25,6 +25,7 @@ struct bh_timeline {
 	struct bh_space space;
 	struct bh_checkpoints checkpoints;
 	struct bh_copy *current;
+	struct bh_probe_set *probes; /* of the search that is on */
 	struct bh_position position; /* of current, or where it was last known exactly */
 	int signal;
 	int is_diverged; /* config.last_event is where the replay left the trace */

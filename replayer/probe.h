@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Probes: breakpoints at function entries of kernel images that are decided inside the replayed
+ * process, so that a hit whose condition is false costs no stop (a hundred nanoseconds instead of
+ * dozens of microseconds).
+ *
+ * While a copy runs freely, the entry's NOP is a jump to a stub of its own. The stub saves all
+ * registers on a stack of ours (nothing of the node's memory changes), and bh_probe_visit()
+ * evaluates the breakpoint's condition, in gdb's bytecode. False: it goes on behind the NOP. True:
+ * an int3, which the tracer takes for one at the entry. Or, for a search that wants the last hit of
+ * a stretch, it notes the hit and goes on.
+ *
+ * probe.c runs in the tracee; probe_set.c is the tracer's side. Used by copy_run.c and search.c.
+ */
+#ifndef BH_REPLAYER_PROBE_H
+#define BH_REPLAYER_PROBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct bh_copy;
+struct bh_space;
+
+/* One agent expression; see agent.h. */
+struct bh_probe_code {
+	const uint8_t *bytes;
+	size_t length;
+};
+
+/* Where the value of a register in bytecode comes from: a general register by its place in struct
+ * bh_probe_frame, or one of the others. */
+enum bh_probe_register {
+	BH_PROBE_UNKNOWN, /* the tracer must be asked */
+	BH_PROBE_GENERAL, /* + index: rax rbx rcx rdx rsi rdi rbp r8 … r15 */
+	BH_PROBE_RSP = 1 + 15,
+	BH_PROBE_RIP,
+	BH_PROBE_FLAGS,
+	BH_PROBE_NODE,
+	BH_PROBE_EVENT,
+	BH_PROBE_VTIME,
+	BH_PROBE_PACKET,
+};
+
+/* What decides about a breakpoint: one of these expressions holds, or there is none. */
+struct bh_probe_condition {
+	const struct bh_probe_code *codes;
+	size_t count;
+	const uint8_t *registers; /* enum bh_probe_register, by the bytecode's number */
+	size_t register_count;
+	uint32_t node; /* value of BH_PROBE_NODE */
+};
+
+/* --- the tracer's side --- */
+
+struct bh_probe_set;
+
+struct bh_error *bh_probe_set_create(struct bh_probe_set **set_ret);
+void bh_probe_set_destroy(struct bh_probe_set *set);
+/*
+ * The probes of a search: one for each address (ascending) with a condition, conditions[i] being
+ * NULL for those about which the tracer must be asked. Those for which there is no probe (not a
+ * function entry, too many) are left out. wants_last: note hits instead of stopping.
+ */
+struct bh_error *bh_probe_set_fill(struct bh_probe_set *set, const struct bh_space *space,
+				   const uint64_t *addresses,
+				   const struct bh_probe_condition *const *conditions, size_t count,
+				   int wants_last);
+/* There are none. */
+int bh_probe_set_is_empty(const struct bh_probe_set *set);
+/* Makes the copy ready to run with these probes, all counts at 0. */
+struct bh_error *bh_probe_set_install(struct bh_probe_set *set, struct bh_copy *copy);
+/* The jumps are in the text from arm to disarm. */
+struct bh_error *bh_probe_set_arm(const struct bh_probe_set *set, struct bh_copy *copy);
+void bh_probe_set_disarm(const struct bh_probe_set *set, struct bh_copy *copy);
+/* The entry whose probe stopped with this program counter; 0: none did. */
+uint64_t bh_probe_set_stopped_at(const struct bh_probe_set *set, uint64_t pc);
+/* How often the entry was passed or stopped at in the current event; 0: there is no probe. */
+uint64_t bh_probe_set_visits(const struct bh_probe_set *set, struct bh_copy *copy,
+			     uint64_t address);
+/* The last hit noted since this was last asked. Returns 0 if there was none. */
+int bh_probe_set_take_last(const struct bh_probe_set *set, struct bh_copy *copy,
+			   uint64_t *address_ret, uint64_t *event_ret, uint64_t *visits_ret);
+
+/* --- in the tracee; the tracer writes and reads it --- */
+
+#define BH_PROBES_MAX	   256
+#define BH_PROBE_CODES_MAX 512
+#define BH_PROBE_BYTES_MAX 16384
+#define BH_PROBE_REGISTERS 96
+
+struct bh_probe {
+	uint64_t address;
+	uint64_t event, visits; /* in this event */
+	uint32_t first_code, code_count;
+	uint32_t node, has_condition;
+};
+
+struct bh_probe_piece {
+	uint32_t offset, length;
+};
+
+struct bh_probe_table {
+	uint64_t wants_last;
+	uint64_t last_number, last_event, last_visits; /* number from 1; 0: none */
+	struct bh_probe probes[BH_PROBES_MAX];
+	struct bh_probe_piece codes[BH_PROBE_CODES_MAX];
+	uint8_t registers[BH_PROBE_REGISTERS];
+	uint8_t bytes[BH_PROBE_BYTES_MAX];
+};
+extern struct bh_probe_table bh_probe_table;
+
+/* What bh_probe_gate() leaves on the stack. */
+struct bh_probe_frame {
+	uint64_t general[15], flags;
+	uint64_t return_address, number;
+};
+
+#define BH_PROBE_STACK 16384
+extern uint8_t bh_probe_stack[BH_PROBE_STACK];
+/* Called by stubs with the probe's number pushed. Returns there, or BH_PROBE_STOP behind that. */
+void bh_probe_gate(void);
+#define BH_PROBE_STOP 12
+/* A fault at the first goes on at the second: the memory can't be read. */
+extern const char bh_probe_load_access[], bh_probe_load_failed[];
+
+#endif

@@ -261,11 +261,12 @@ static void write_jump(uint8_t *window, const uint8_t *stub)
 	write_u32(window + 1, (uint64_t)stub - (uint64_t)(window + MOV_LENGTH));
 }
 
-/* Room for so many stubs within a jump's reach of address, writable; 0 when there is none. */
-static uint64_t take_stubs(struct bh_mm *mm, uint64_t address, size_t count)
+/* Where so many bytes of stubs are within a jump's reach of address: *next_ret is the mark to move
+ * when they are taken. 0 when there is no room. */
+static uint64_t choose_stubs(struct bh_mm *mm, uint64_t address, uint64_t length,
+			     uint64_t **next_ret)
 {
 	uint64_t *next = &mm->stubs, limit = bh_mm_base(mm) + BH_ARENA_PROGRAM;
-	uint64_t length = bh_page_up(count * STUB_SIZE), start;
 
 	if (address < BH_FIXED_END) {
 		next = &mm->fixed_stubs;
@@ -274,27 +275,35 @@ static uint64_t take_stubs(struct bh_mm *mm, uint64_t address, size_t count)
 		next = &mm->high_stubs;
 		limit = bh_mm_base(mm) + BH_ARENA_STACK;
 	}
-	start = *next;
-	if (start + length > limit || !bh_regions_is_free(mm, start, start + length) ||
-	    bh_mm_map_anonymous(mm, start, length, PROT_READ | PROT_WRITE))
+	*next_ret = next;
+	if (*next + length > limit || !bh_regions_is_free(mm, *next, *next + length))
+		return 0;
+	return *next;
+}
+
+/* They are writable. */
+static uint64_t take_stubs(struct bh_mm *mm, uint64_t address, uint64_t length)
+{
+	uint64_t *next, start = choose_stubs(mm, address, length, &next);
+
+	if (!start || bh_mm_map_anonymous(mm, start, length, PROT_READ | PROT_WRITE))
 		return 0;
 	*next = start + length;
 	return start;
 }
 
 struct change {
+	struct bh_code code;
 	const struct bh_code_sites *found;
-	size_t first, end; /* of the sites */
-	size_t calls;
-	const uint8_t *file;
-	uint64_t start, offset; /* what is mapped at start is at offset of the file */
+	size_t first, end;   /* of the sites */
+	uint64_t stub_bytes; /* whole pages */
 };
 
 /* Changed bytes are no longer the file's: they are left alone. */
 static void change_site(const struct change *change, const struct site *site, uint8_t **stub)
 {
-	uint8_t *code = (uint8_t *)(change->start + (site->offset - change->offset));
-	const uint8_t *original = change->file + site->offset;
+	uint8_t *code = (uint8_t *)(change->code.start + (site->offset - change->code.offset));
+	const uint8_t *original = (const uint8_t *)change->code.data + site->offset;
 
 	if (site->kind == SITE_CPUID && !memcmp(code, original, 2)) {
 		code[0] = BH_CPUID_TRAP_0;
@@ -307,52 +316,112 @@ static void change_site(const struct change *change, const struct site *site, ui
 	}
 }
 
-static void change_text(struct bh_mm *mm, const struct change *change, uint64_t length, int prot)
+/* The stubs are as they will stay, and so is the text, which was fresh. */
+static void keep_text(struct bh_mm *mm, const struct change *change, uint64_t stubs)
 {
+	const struct bh_code *code = &change->code;
+	struct bh_posix *posix = mm->node->posix;
+	struct bh_text *text = bh_text_find(posix, code->data, code->offset, code->length,
+					    stubs ? stubs - code->start : 0);
+
+	if (!text || bh_regions_set_text(mm, code->start, code->start + code->length, text, 0, 0) ||
+	    bh_regions_set_text(mm, stubs, stubs + (stubs ? change->stub_bytes : 0), text,
+				code->length, 0))
+		return;
+	bh_text_keep(posix, text, code->start, stubs, stubs ? change->stub_bytes : 0);
+}
+
+static void change_text(struct bh_mm *mm, const struct change *change)
+{
+	const struct bh_code *code = &change->code;
 	uint64_t stubs = 0;
 	uint8_t *stub;
 
-	if (change->calls)
-		stubs = take_stubs(mm, change->start, change->calls);
+	if (change->stub_bytes)
+		stubs = take_stubs(mm, code->start, change->stub_bytes);
 	stub = (uint8_t *)stubs;
-	if (mprotect((void *)change->start, length, PROT_READ | PROT_WRITE)) {
+	if (mprotect((void *)code->start, code->length, PROT_READ | PROT_WRITE)) {
 		bh_posix_node_log(mm->node, "a program's text could not be changed");
 		return;
 	}
 	for (size_t i = change->first; i < change->end; i++)
 		change_site(change, &change->found->sites[i], &stub);
-	mprotect((void *)change->start, length, prot);
+	mprotect((void *)code->start, code->length, code->prot);
 	if (stubs) {
-		uint64_t end = stubs + bh_page_up(change->calls * STUB_SIZE);
+		uint64_t end = stubs + change->stub_bytes;
 
 		mprotect((void *)stubs, end - stubs, PROT_READ | PROT_EXEC);
 		bh_regions_protect(mm, stubs, end, PROT_READ | PROT_EXEC);
 	}
+	if (code->is_fresh)
+		keep_text(mm, change, stubs);
 }
 
-void bh_code_sites_change(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
-			  const struct bh_input *file, const void *data, uint64_t size,
-			  uint64_t offset)
+/* Which of the sites lie in the code. A site that goes on behind it is left alone. */
+static void choose_sites(struct change *change, const struct bh_code *code,
+			 const struct bh_code_sites *found)
+{
+	size_t calls = 0;
+
+	change->code = *code;
+	change->found = found;
+	while (found && change->first < found->count &&
+	       found->sites[change->first].offset < code->offset)
+		change->first++;
+	for (change->end = change->first;
+	     found && change->end < found->count &&
+	     found->sites[change->end].offset + found->sites[change->end].length + CALL_LENGTH <=
+		     code->offset + code->length;
+	     change->end++)
+		calls += found->sites[change->end].kind == SITE_CALL;
+	change->stub_bytes = bh_page_up(calls * STUB_SIZE);
+}
+
+void bh_code_sites_change(struct bh_mm *mm, const struct bh_code *code)
 {
 	struct bh_code_sites own = {0};
-	const struct bh_code_sites *found = &own;
-	struct change change = {.file = data, .start = start, .offset = offset};
+	struct change change = {0};
 
-	if (file)
-		found = cached_sites(mm->node->posix, data, size);
-	else
-		find_sites(&own, data, size);
-	change.found = found;
-	while (found && change.first < found->count && found->sites[change.first].offset < offset)
-		change.first++;
-	/* A site that goes on behind the mapped range is left alone. */
-	for (change.end = change.first;
-	     found && change.end < found->count &&
-	     found->sites[change.end].offset + found->sites[change.end].length + CALL_LENGTH <=
-		     offset + length;
-	     change.end++)
-		change.calls += found->sites[change.end].kind == SITE_CALL;
+	if (code->file) {
+		choose_sites(&change, code, cached_sites(mm->node->posix, code->data, code->size));
+	} else {
+		find_sites(&own, code->data, code->size);
+		choose_sites(&change, code, &own);
+	}
 	if (change.end > change.first)
-		change_text(mm, &change, length, prot);
+		change_text(mm, &change);
 	free_sites(&own);
+}
+
+int bh_code_sites_map(struct bh_mm *mm, const struct bh_code *code)
+{
+	struct bh_posix *posix = mm->node->posix;
+	struct change change = {0};
+	uint64_t stubs = 0, *next, end;
+	struct bh_text *text;
+
+	choose_sites(&change, code, cached_sites(posix, code->data, code->size));
+	if (change.end == change.first)
+		return 0;
+	if (change.stub_bytes)
+		stubs = choose_stubs(mm, code->start, change.stub_bytes, &next);
+	text = bh_text_find(posix, code->data, code->offset, code->length,
+			    stubs ? stubs - code->start : 0);
+	if (!text || !text->is_kept)
+		return 0;
+	end = stubs + change.stub_bytes;
+	if (bh_text_map(posix, text, code->start, code->length, code->prot, 0) ||
+	    (stubs && bh_text_map(posix, text, stubs, change.stub_bytes, PROT_READ | PROT_EXEC,
+				  code->length)))
+		return 0;
+	if (stubs) {
+		const struct bh_region region = {
+			.start = stubs, .end = end, .prot = PROT_READ | PROT_EXEC};
+
+		if (bh_regions_insert(mm, &region) ||
+		    bh_regions_set_text(mm, stubs, end, text, code->length, 1))
+			return 0;
+		*next = end;
+	}
+	return !bh_regions_set_text(mm, code->start, code->start + code->length, text, 0, 1);
 }

@@ -14,6 +14,7 @@
  *   residence.c  who of several processes with the same addresses has them now
  *   exec.c       loading a program; elf.c reads its headers
  *   cpu_model.c  the processor that programs see
+ *   texts.c      changed text, kept for the next process
  *   code_sites.c what is changed in a program's text when it is mapped; code_windows.c where
  *   tasks.c      tasks: made, copied, released
  *   crash.c      the report of a program that ends by a fault
@@ -79,6 +80,9 @@ struct bh_region {
 	const struct bh_input *file; /* NULL: anonymous or copied */
 	struct bh_shared *shared;    /* not NULL: at the same place for all processes */
 	uint64_t offset;	     /* of start in the file */
+	const struct bh_text *text;  /* changed text or its stubs: see texts.c */
+	uint64_t text_offset;	     /* of start in what the text would be kept as */
+	int is_kept_text;	     /* it is mapped from there */
 };
 
 #define BH_NO_SLOT (~0u)
@@ -117,6 +121,9 @@ int bh_regions_is_covered(const struct bh_mm *mm, uint64_t start, uint64_t end);
 int bh_regions_insert(struct bh_mm *mm, const struct bh_region *region);
 int bh_regions_remove(struct bh_mm *mm, uint64_t start, uint64_t end);
 int bh_regions_protect(struct bh_mm *mm, uint64_t start, uint64_t end, int prot);
+/* What is in [start, end), from text_offset on, is text. */
+int bh_regions_set_text(struct bh_mm *mm, uint64_t start, uint64_t end, const struct bh_text *text,
+			uint64_t text_offset, int is_kept);
 /* Highest free range of length bytes in [low, high): its start, or 0. */
 uint64_t bh_regions_gap(const struct bh_mm *mm, uint64_t length, uint64_t low, uint64_t high);
 void bh_regions_destroy(struct bh_mm *mm);
@@ -221,13 +228,45 @@ void bh_strace_call(struct bh_task *task, const struct pt_regs *regs, int has_en
 /* cpu_model.c */
 uint64_t bh_cpu_model_hwcap(void);
 void bh_cpu_model_cpuid(struct pt_regs *regs);
-/* code_sites.c: changes what was mapped at start, of file (NULL: not the host's) at offset. data is
- * the whole file; prot what the mapping has, before and after. */
+/* texts.c: text that was mapped once, from offset on, with its stubs at a distance. */
+struct bh_text {
+	struct bh_text *next;
+	const void *data; /* the file's bytes, with the three below: the key */
+	uint64_t offset, length, distance;
+	unsigned int uses;
+	int is_kept;
+	uint64_t place; /* where it is kept, its stubs behind it */
+};
+
+/* NULL when there is no memory. */
+struct bh_text *bh_text_find(struct bh_posix *posix, const void *data, uint64_t offset,
+			     uint64_t length, uint64_t distance);
+/* What was changed at start, with its stubs, is as any other process will have it. */
+void bh_text_keep(struct bh_posix *posix, struct bh_text *text, uint64_t start, uint64_t stubs,
+		  uint64_t stub_bytes);
+/* Maps length bytes of a kept text, or of the stubs behind it. 0 or -1 with errno. */
+int bh_text_map(const struct bh_posix *posix, const struct bh_text *text, uint64_t start,
+		uint64_t length, int prot, uint64_t text_offset);
+void bh_texts_after_fork(struct bh_posix *posix);
+void bh_texts_destroy(struct bh_posix *posix);
+
+/* code_sites.c: executable pages of file (NULL: not the host's), from offset on, at start. data is
+ * the whole file; prot what the mapping has, before and after a change. */
+struct bh_code {
+	uint64_t start, length, offset;
+	int prot;
+	int is_fresh; /* nobody can have written to it yet */
+	const struct bh_input *file;
+	const void *data;
+	uint64_t size;
+};
+
 #define BH_CPUID_TRAP_0 0xcd /* int $0x43: faults, and no program has it */
 #define BH_CPUID_TRAP_1 0x43
-void bh_code_sites_change(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
-			  const struct bh_input *file, const void *data, uint64_t size,
-			  uint64_t offset);
+/* Changes what was mapped. */
+void bh_code_sites_change(struct bh_mm *mm, const struct bh_code *code);
+/* Maps the changed code, which is in mm's list already, if it was kept: 1 if it was. */
+int bh_code_sites_map(struct bh_mm *mm, const struct bh_code *code);
 void bh_code_sites_destroy(struct bh_posix *posix);
 /* How many system calls a file's text has, as far as one can tell, and how many would be changed.
  */
@@ -338,6 +377,9 @@ struct bh_posix {
 	uint64_t next_arenas;	      /* the lowest address that no node has */
 	struct bh_shared *shared;     /* anonymous, by address */
 	struct bh_code_sites *code_sites;
+	struct bh_text *texts;
+	int text_descriptor; /* -1: none yet, -2: none to be had */
+	uint64_t text_bytes; /* in it */
 };
 
 /* node.c: one line for the log of the current process. */

@@ -89,12 +89,13 @@ void bh_mm_release(struct bh_mm *mm)
 {
 	if (!mm || --mm->references)
 		return;
-	for (size_t i = 0; i < mm->region_count; i++) {
+	/* Where it lies in an arena, it lies alone. */
+	if (mm->region_count)
+		munmap((void *)bh_residence_place(mm, bh_mm_base(mm)), BH_ARENA_ASIDE);
+	for (size_t i = 0; i < mm->region_count && mm->regions[i].start < BH_FIXED_END; i++) {
 		const struct bh_region *region = &mm->regions[i];
 
-		if (!region->shared)
-			munmap((void *)bh_residence_place(mm, region->start),
-			       region->end - region->start);
+		munmap((void *)bh_residence_place(mm, region->start), region->end - region->start);
 	}
 	bh_residence_leave(mm);
 	mm->node->arenas[mm->window].users--;
@@ -168,8 +169,12 @@ int bh_mm_map_copy(struct bh_mm *mm, uint64_t start, uint64_t length, int prot, 
 		return ret;
 	memcpy((void *)start, (const char *)data + offset, copied < length ? copied : length);
 	if (prot & PROT_EXEC)
-		bh_code_sites_change(mm, start, length, PROT_READ | PROT_WRITE, NULL, data, size,
-				     offset);
+		bh_code_sites_change(mm, &(struct bh_code){.start = start,
+							   .length = length,
+							   .offset = offset,
+							   .prot = PROT_READ | PROT_WRITE,
+							   .data = data,
+							   .size = size});
 	if (mprotect((void *)start, length, prot))
 		return -errno;
 	return bh_regions_protect(mm, start, start + length, prot);
@@ -178,6 +183,12 @@ int bh_mm_map_copy(struct bh_mm *mm, uint64_t start, uint64_t length, int prot, 
 int bh_mm_map_file(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
 		   const struct bh_input *file, uint64_t offset)
 {
+	struct bh_code code = {.start = start,
+			       .length = length,
+			       .offset = offset,
+			       .prot = prot,
+			       .is_fresh = 1,
+			       .file = file};
 	int descriptor = bh_files_descriptor(mm->node, file), ret;
 	unsigned long size;
 	const void *data;
@@ -190,11 +201,18 @@ int bh_mm_map_file(struct bh_mm *mm, uint64_t start, uint64_t length, int prot,
 	if (descriptor < 0)
 		return descriptor;
 	claim(mm, start);
+	ret = remember(mm, start, length, prot, file, offset);
+	if (ret)
+		return ret;
+	code.data = data;
+	code.size = size;
+	if (prot & PROT_EXEC && bh_code_sites_map(mm, &code))
+		return 0;
 	ret = map_host(start, length, prot, descriptor, offset);
-	if (!ret)
-		ret = remember(mm, start, length, prot, file, offset);
-	if (!ret && prot & PROT_EXEC)
-		bh_code_sites_change(mm, start, length, prot, file, data, size, offset);
+	if (ret)
+		bh_regions_remove(mm, start, start + length);
+	else if (prot & PROT_EXEC)
+		bh_code_sites_change(mm, &code);
 	return ret;
 }
 
@@ -429,9 +447,14 @@ static void patch_new_text(struct bh_mm *mm, uint64_t start, uint64_t end)
 		const struct bh_region *region = &mm->regions[i];
 
 		if (region->file && region->file->data)
-			bh_code_sites_change(mm, region->start, region->end - region->start,
-					     region->prot, region->file, region->file->data,
-					     region->file->size, region->offset);
+			bh_code_sites_change(
+				mm, &(struct bh_code){.start = region->start,
+						      .length = region->end - region->start,
+						      .offset = region->offset,
+						      .prot = region->prot,
+						      .file = region->file,
+						      .data = region->file->data,
+						      .size = region->file->size});
 	}
 }
 
@@ -486,12 +509,17 @@ static long remap(struct bh_mm *mm, uint64_t old, uint64_t old_length, uint64_t 
 
 	if (region.file)
 		region.offset += old - region.start;
+	if (region.text)
+		region.text_offset += old - region.start;
 	if (mremap((void *)old, old_length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   (void *)to) == MAP_FAILED)
 		return -errno;
 	ret = bh_regions_remove(mm, old, old + old_length);
 	if (!ret)
 		ret = remember(mm, to, new_length, region.prot, region.file, region.offset);
+	if (!ret && region.text)
+		ret = bh_regions_set_text(mm, to, to + new_length, region.text, region.text_offset,
+					  region.is_kept_text);
 	return ret ? ret : (long)to;
 }
 

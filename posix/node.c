@@ -59,6 +59,7 @@ struct bh_error *bh_posix_create(struct bh_inputs *inputs, struct bh_posix **pos
 		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs of a run");
 	posix->inputs = inputs;
 	posix->next_arenas = BH_ARENA_BASE;
+	posix->text_descriptor = -1;
 	bh_traps_set_posix(posix);
 	*posix_ret = posix;
 	return NULL;
@@ -72,6 +73,7 @@ void bh_posix_destroy(struct bh_posix *posix)
 		bh_posix_node_destroy(posix->nodes);
 	bh_traps_set_posix(NULL);
 	bh_code_sites_destroy(posix);
+	bh_texts_destroy(posix);
 	free(posix);
 }
 

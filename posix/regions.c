@@ -85,7 +85,8 @@ static void remove_at(struct bh_mm *mm, size_t index)
 static int can_join(const struct bh_region *low, const struct bh_region *high)
 {
 	return low->end == high->start && low->prot == high->prot && low->file == high->file &&
-	       low->shared == high->shared &&
+	       low->shared == high->shared && low->text == high->text &&
+	       (!low->text || low->text_offset + (low->end - low->start) == high->text_offset) &&
 	       (!low->file || low->offset + (low->end - low->start) == high->offset);
 }
 
@@ -123,6 +124,8 @@ static void split_at(struct bh_mm *mm, uint64_t address)
 	high.start = address;
 	if (high.file)
 		high.offset += address - mm->regions[index].start;
+	if (high.text)
+		high.text_offset += address - mm->regions[index].start;
 	mm->regions[index].end = address;
 	insert_at(mm, index + 1, &high);
 }
@@ -156,6 +159,26 @@ int bh_regions_protect(struct bh_mm *mm, uint64_t start, uint64_t end, int prot)
 		join_before(mm, index);
 		if (index == 0)
 			break;
+	}
+	return 0;
+}
+
+int bh_regions_set_text(struct bh_mm *mm, uint64_t start, uint64_t end, const struct bh_text *text,
+			uint64_t text_offset, int is_kept)
+{
+	size_t index;
+
+	if (make_room(mm, 2))
+		return -ENOMEM;
+	split_at(mm, start);
+	split_at(mm, end);
+	for (index = bh_regions_find(mm, start);
+	     index < mm->region_count && mm->regions[index].start < end; index++) {
+		struct bh_region *region = &mm->regions[index];
+
+		region->text = text;
+		region->text_offset = text_offset + (region->start - start);
+		region->is_kept_text = is_kept;
 	}
 	return 0;
 }

@@ -137,7 +137,8 @@ static int is_zero(uint64_t address)
  */
 static void copy_page(const struct bh_region *region, uint64_t address, uint64_t to)
 {
-	if (region->file ? !is_as_in_file(region, address) : !is_zero(address))
+	if (region->is_kept_text ||
+	    (region->file ? !is_as_in_file(region, address) : !is_zero(address)))
 		memcpy((void *)(to + (address - region->start)), (const void *)address,
 		       BH_PAGE_SIZE);
 }
@@ -187,11 +188,18 @@ static void copy_pages(const struct bh_region *region, uint64_t to, int pagemap)
 	}
 }
 
-static int copy_region(const struct bh_mm *child, const struct bh_region *region, int pagemap)
+/* A mapping of the same, at its place aside, as nobody has written to it. */
+static int map_same(const struct bh_mm *child, const struct bh_region *region)
 {
 	uint64_t to = place_aside(child, region->start), length = region->end - region->start;
 	int descriptor = -1, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+	const int prot = PROT_READ | PROT_WRITE;
 
+	if (region->is_kept_text)
+		return bh_text_map(child->node->posix, region->text, to, length, prot,
+				   region->text_offset)
+			       ? -errno
+			       : 0;
 	if (region->file) {
 		descriptor = bh_files_descriptor(child->node, region->file);
 		if (descriptor < 0)
@@ -199,9 +207,19 @@ static int copy_region(const struct bh_mm *child, const struct bh_region *region
 	} else {
 		flags |= MAP_ANONYMOUS;
 	}
-	if (mmap((void *)to, length, PROT_READ | PROT_WRITE, flags, descriptor,
-		 region->file ? (off_t)region->offset : 0) == MAP_FAILED)
-		return -errno;
+	return mmap((void *)to, length, prot, flags, descriptor,
+		    region->file ? (off_t)region->offset : 0) == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
+static int copy_region(const struct bh_mm *child, const struct bh_region *region, int pagemap)
+{
+	uint64_t to = place_aside(child, region->start), length = region->end - region->start;
+	int ret = map_same(child, region);
+
+	if (ret)
+		return ret;
 	if (!(region->prot & PROT_READ) &&
 	    mprotect((void *)region->start, length, region->prot | PROT_READ))
 		return -errno;

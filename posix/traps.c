@@ -107,6 +107,8 @@ static long thread_set_up(void)
 
 void bh_posix_after_fork(void)
 {
+	if (posix)
+		bh_texts_after_fork(posix);
 	if (is_set_up)
 		thread_set_up();
 }

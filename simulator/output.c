@@ -183,6 +183,19 @@ void bh_output_append(void *arg, uint32_t node, const char *path, const void *da
 
 /* --- writing --- */
 
+/* Goes from the folder to the one of that name in it, which is made if it is missing. */
+static int folder_enter(int folder_fd, const char *name)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(folder_fd, name, flags);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	if (mkdirat(folder_fd, name, 0777) < 0 && errno != EEXIST)
+		return -1;
+	return openat(folder_fd, name, flags);
+}
+
 int bh_output_parent_open(int folder_fd, char *path, const char **name_ret)
 {
 	int fd = dup(folder_fd);
@@ -190,15 +203,61 @@ int bh_output_parent_open(int folder_fd, char *path, const char **name_ret)
 
 	while (fd >= 0 && (slash = strchr(path, '/'))) {
 		*slash = '\0';
-		if (mkdirat(fd, path, 0777) < 0 && errno != EEXIST) {
-			close(fd);
-			return -1;
-		}
-		int next = openat(fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int next = folder_enter(fd, path);
 
 		close(fd);
 		fd = next;
 		path = slash + 1;
+	}
+	*name_ret = path;
+	return fd;
+}
+
+/* The folders on the way to the file that was written last: those that follow in one flush lie
+ * beside it, most of them, and a run can have very many. */
+#define WAY_MAX 8
+
+struct way {
+	int root_fd;
+	unsigned int depth;
+	struct {
+		char name[64];
+		int fd;
+	} folders[WAY_MAX];
+};
+
+static void way_shorten(struct way *way, unsigned int depth)
+{
+	while (way->depth > depth)
+		close(way->folders[--way->depth].fd);
+}
+
+/* As bh_output_parent_open(), but the descriptor belongs to the way. -1 with ENAMETOOLONG: path
+ * is too long for it, and as it was. */
+static int way_go(struct way *way, char *path, const char **name_ret)
+{
+	unsigned int depth = 0;
+	int fd = way->root_fd;
+
+	for (const char *at = path, *slash; (slash = strchr(at, '/')); at = slash + 1)
+		if (++depth > WAY_MAX || slash - at >= (int)sizeof(way->folders[0].name)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+	depth = 0;
+	for (char *slash; (slash = strchr(path, '/')); path = slash + 1, depth++) {
+		*slash = '\0';
+		if (depth < way->depth && strcmp(way->folders[depth].name, path) == 0) {
+			fd = way->folders[depth].fd;
+			continue;
+		}
+		way_shorten(way, depth);
+		fd = folder_enter(fd, path);
+		if (fd < 0)
+			return -1;
+		strcpy(way->folders[depth].name, path);
+		way->folders[depth].fd = fd;
+		way->depth = depth + 1;
 	}
 	*name_ret = path;
 	return fd;
@@ -219,7 +278,7 @@ int bh_output_write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
-static int write_file(int folder_fd, struct output_file *file)
+static int write_file(struct way *way, struct output_file *file)
 {
 	char path[256];
 	const char *name;
@@ -227,13 +286,16 @@ static int write_file(int folder_fd, struct output_file *file)
 		O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (file->is_begun ? O_APPEND : O_TRUNC);
 
 	strcpy(path, file->path);
-	int parent = bh_output_parent_open(folder_fd, path, &name);
+	int parent = way_go(way, path, &name), own = -1;
 
+	if (parent < 0 && errno == ENAMETOOLONG)
+		parent = own = bh_output_parent_open(way->root_fd, path, &name);
 	if (parent < 0)
 		return -1;
 	int fd = openat(parent, name, flags, 0666);
 
-	close(parent);
+	if (own >= 0)
+		close(own);
 	if (fd < 0)
 		return -1;
 	int result = bh_output_write_all(fd, file->bytes, file->length);
@@ -247,14 +309,16 @@ static int write_file(int folder_fd, struct output_file *file)
 
 struct bh_error *bh_output_flush(struct bh_output *output, int is_last)
 {
+	struct way way = {.root_fd = output->folder_fd};
+
 	if (!output->error &&
 	    (output->waiting_bytes == 0 || (!is_last && output->waiting_bytes < FLUSH_BYTES)))
 		return NULL;
 	for (size_t i = 0; !output->error && i < output->file_count; i++)
-		if (output->files[i].length > 0 &&
-		    write_file(output->folder_fd, &output->files[i]) < 0)
+		if (output->files[i].length > 0 && write_file(&way, &output->files[i]) < 0)
 			output->error = bh_error_new(BH_ERR_MACHINE, "can't write %s: %s",
 						     output->files[i].path, strerror(errno));
+	way_shorten(&way, 0);
 	output->waiting_bytes = 0;
 	struct bh_error *error = output->error;
 

@@ -145,47 +145,109 @@ static void add_place(struct report *report, uint64_t address, int is_caller)
 	bh_symbols_close(symbols);
 }
 
+static void describe_stack(void *arg)
+{
+	struct report *report = arg;
+
+	walk(report);
+	for (size_t i = 0; i < report->count; i++) {
+		add_place(report, report->counters[i], i > 0);
+		add(report, "\n");
+	}
+}
+
+/* Far too much for the task's kernel stack. NULL when there is no memory. */
+static struct report *report_create(struct bh_task *task)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	char *stack = malloc(STACK_SIZE);
+
+	if (report && stack) {
+		report->task = task;
+		bh_on_stack(describe_stack, report,
+			    (void *)(((uint64_t)stack + STACK_SIZE) & ~15ull));
+	} else {
+		free(report);
+		report = NULL;
+	}
+	free(stack);
+	return report;
+}
+
+char *bh_crash_program_stack(struct bh_task *task)
+{
+	struct report *report = report_create(task);
+	char *text = report ? strdup(report->text) : NULL;
+
+	free(report);
+	return text;
+}
+
+size_t bh_crash_kernel_walk(const struct bh_posix_node *node, uint64_t ip, uint64_t bp, uint64_t sp,
+			    uint64_t *trace_ret)
+{
+	uint64_t base = node->boot->ram_base, low = sp;
+	size_t count = 0;
+
+	trace_ret[count++] = ip - base;
+	while (count < BH_KERNEL_TRACE_MAX && bp >= low && bp - low < BH_KERNEL_STACK_SIZE &&
+	       !(bp & 7)) {
+		const uint64_t *frame = (const uint64_t *)bp;
+
+		if (frame[1] - base >= node->boot->image_size)
+			break;
+		trace_ret[count++] = frame[1] - base;
+		low = bp + 16;
+		bp = frame[0];
+	}
+	return count;
+}
+
+/* --- the report --- */
+
 struct crash {
-	struct report *report;
 	int signal, code;
 	uint64_t address;
 };
 
-static void write_report(void *arg)
+/* The places as a sentence and those that they were called from. */
+static void write_report(struct report *text, const struct crash *crash, const char *places)
 {
-	const struct crash *crash = arg;
-	struct report *report = crash->report;
+	size_t length = strcspn(places, "\n");
 
-	walk(report);
-	add(report, "SIG%s at ", sigabbrev_np(crash->signal));
-	add_place(report, report->counters[0], 0);
+	add(text, "SIG%s at %.*s", sigabbrev_np(crash->signal), (int)length, places);
 	/* Sent by a program, the signal has no address. */
 	if (crash->code > 0 && crash->signal != SIGABRT && crash->signal != SIGTRAP)
-		add(report, ", for address 0x%llx", (unsigned long long)crash->address);
-	for (size_t i = 1; i < report->count; i++) {
-		add(report, "\n  called from ");
-		add_place(report, report->counters[i], 1);
+		add(text, ", for address 0x%llx", (unsigned long long)crash->address);
+	while (places[length] && places[length + 1]) {
+		places += length + 1;
+		length = strcspn(places, "\n");
+		add(text, "\n  called from %.*s", (int)length, places);
 	}
 }
 
 void bh_crash_op(void *user_host, void *argument, int signal, int code, unsigned long address)
 {
+	/* Of this function, which the image called: its own frame is where the pointer leads. */
+	const uint64_t *frame = __builtin_frame_address(0);
+	const struct crash crash = {.signal = signal, .code = code, .address = address};
 	struct bh_posix_node *node = user_host;
-	struct crash crash = {.signal = signal, .code = code, .address = address};
-	char *stack;
+	uint64_t trace[BH_KERNEL_TRACE_MAX];
+	struct bh_posix_stack stack = {.kernel = trace};
+	struct bh_task *task = argument;
+	struct report *report, *text;
 
 	if (!is_crash(signal) || !node->callbacks.crash)
 		return;
-	/* Far too much for the task's kernel stack. */
-	crash.report = calloc(1, sizeof(*crash.report));
-	stack = malloc(STACK_SIZE);
-	if (crash.report && stack) {
-		crash.report->task = argument;
-		bh_on_stack(write_report, &crash,
-			    (void *)(((uint64_t)stack + STACK_SIZE) & ~15ull));
-		node->callbacks.crash(node->arg, crash.report->task->pid, signal,
-				      crash.report->text);
+	report = report_create(task);
+	text = calloc(1, sizeof(*text));
+	if (report && text) {
+		stack.program = report->text;
+		stack.kernel_count =
+			bh_crash_kernel_walk(node, frame[1], frame[0], (uint64_t)frame, trace);
+		write_report(text, &crash, report->text);
+		node->callbacks.crash(node->arg, task->pid, signal, text->text, &stack);
 	}
-	free(stack);
-	free(crash.report);
+	free(text);
+	free(report);
 }

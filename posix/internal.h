@@ -321,6 +321,14 @@ void bh_on_stack(void (*function)(void *), void *arg, void *stack_top);
 /* crash.c */
 /* "/usr/bin/x+0x1234", or the address alone. */
 void bh_crash_place(const struct bh_task *task, uint64_t address, char *text, size_t size);
+/* The kernel's calls from a place with this frame pointer and stack outwards, as offsets in the
+ * image, at most max; returns how many. */
+#define BH_KERNEL_TRACE_MAX 48u
+size_t bh_crash_kernel_walk(const struct bh_posix_node *node, uint64_t ip, uint64_t bp, uint64_t sp,
+			    uint64_t *trace_ret);
+/* Where the program of the current task is, in lines, for the caller to free; NULL without memory.
+ */
+char *bh_crash_program_stack(struct bh_task *task);
 BH_OP void bh_crash_op(void *user_host, void *task, int signal, int code, unsigned long address);
 
 /* --- nodes --- */

@@ -49,6 +49,13 @@ void bh_posix_after_fork(void);
  */
 struct bh_error *bh_posix_watch(unsigned int limit_s, const volatile uint64_t *progress);
 
+/* Where a task is, innermost first. */
+struct bh_posix_stack {
+	const char *program;	/* a line for each place in the program, as "main+0x1 in /bin/x" */
+	const uint64_t *kernel; /* in its kernel: offsets in the image */
+	size_t kernel_count;
+};
+
 /* What a node's programs do. They run on a kernel task's stack: shallow, no file output. Any may
  * be NULL. arg is the one given to bh_posix_node_create(). */
 struct bh_posix_callbacks {
@@ -59,16 +66,18 @@ struct bh_posix_callbacks {
 	/* The process (all its threads) ended; wait_status is what wait() gives its parent. */
 	void (*exit)(void *arg, int pid, int wait_status);
 	/* pid is about to end by a signal that tells of a fault of its own (SIGSEGV, SIGABRT, ...).
-	 * text says where, in lines without a newline at the end. */
-	void (*crash)(void *arg, int pid, int signal, const char *text);
+	 * text says where, in lines without a newline at the end; the kernel's part of the stack is
+	 * its delivery. */
+	void (*crash)(void *arg, int pid, int signal, const char *text,
+		      const struct bh_posix_stack *stack);
 	/* A program is started from outside: are its system calls to be told of, and those of the
 	 * processes that it makes? */
 	int (*is_traced)(void *arg);
 	/* A system call, as a line of text that ends in a newline. */
 	void (*call)(void *arg, int pid, const char *line, size_t length);
-	/* The node is about to end because it never gave the CPU back: text says what was running;
-	 * trace: the kernel's calls, innermost first, as offsets in its image. */
-	void (*spin)(void *arg, const char *text, const uint64_t *trace, size_t count);
+	/* The node is about to end because it never gave the CPU back: text says what was running.
+	 */
+	void (*spin)(void *arg, const char *text, const struct bh_posix_stack *stack);
 	/* One line without newline for the log of pid: refused system calls and the like. */
 	void (*log)(void *arg, int pid, const char *text);
 };

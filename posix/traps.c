@@ -452,7 +452,6 @@ static void on_fault(int signal, siginfo_t *info, void *argument)
 
 /* --- nodes that never give the CPU back --- */
 
-#define SPIN_TRACE_MAX 48
 /* So often is looked again when the moment was no good. */
 #define SPIN_RETRY_US 10000
 
@@ -464,28 +463,8 @@ static struct {
 	struct pt_regs regs;
 } watch;
 
-static size_t walk_frames(const struct bh_posix_node *node, const struct pt_regs *regs,
-			  uint64_t *trace)
-{
-	uint64_t base = node->boot->ram_base, bp = regs->bp, low = regs->sp;
-	size_t count = 0;
-
-	trace[count++] = regs->ip - base;
-	while (count < SPIN_TRACE_MAX && bp >= low && bp - low < BH_KERNEL_STACK_SIZE &&
-	       !(bp & 7)) {
-		const uint64_t *frame = (const uint64_t *)bp;
-
-		if (frame[1] - base >= node->boot->image_size)
-			break;
-		trace[count++] = frame[1] - base;
-		low = bp + 16;
-		bp = frame[0];
-	}
-	return count;
-}
-
 static void __attribute__((noreturn))
-end_spinning(struct bh_posix_node *node, const char *what, const uint64_t *trace, size_t count)
+end_spinning(struct bh_posix_node *node, const char *what, const struct bh_posix_stack *stack)
 {
 	const struct bh_boot *boot = node->boot;
 	const struct bh_task_layout *layout = boot->image_ops.task_layout;
@@ -501,26 +480,32 @@ end_spinning(struct bh_posix_node *node, const char *what, const uint64_t *trace
 	snprintf(text, sizeof(text), "%s (pid %d) %s for %u s of the host's time", comm, pid, what,
 		 watch.limit_s);
 	if (node->callbacks.spin)
-		node->callbacks.spin(node->arg, text, trace, count);
+		node->callbacks.spin(node->arg, text, stack);
 	boot->host_ops->halt(boot->host, BH_HALT_SPIN, text);
 	abort();
 }
 
 static void __attribute__((noreturn)) end_spinning_kernel(void)
 {
-	uint64_t trace[SPIN_TRACE_MAX];
-	size_t count = walk_frames(watch.node, &watch.regs, trace);
+	uint64_t trace[BH_KERNEL_TRACE_MAX];
+	const struct bh_posix_stack stack = {
+		.program = "",
+		.kernel = trace,
+		.kernel_count = bh_crash_kernel_walk(watch.node, watch.regs.ip, watch.regs.bp,
+						     watch.regs.sp, trace),
+	};
 
-	end_spinning(watch.node, "runs in the kernel and didn't give the CPU back", trace, count);
+	end_spinning(watch.node, "runs in the kernel and didn't give the CPU back", &stack);
 }
 
 static void end_spinning_program(struct bh_task *task, struct pt_regs *regs)
 {
-	char place[280], what[360];
+	char place[280], what[360], *program = bh_crash_program_stack(task);
+	const struct bh_posix_stack stack = {.program = program ? program : ""};
 
 	bh_crash_place(task, regs->ip, place, sizeof(place));
 	snprintf(what, sizeof(what), "computed without a system call, at %s,", place);
-	end_spinning(task->node, what, NULL, 0);
+	end_spinning(task->node, what, &stack);
 }
 
 static void start_timer(unsigned int us)

@@ -255,6 +255,7 @@ static void destroy_result(struct bh_sim_result *result)
 		free(result->failures[i].detail);
 		free(result->failures[i].trace);
 		bh_words_free(result->failures[i].backtrace);
+		free(result->failures[i].program_trace);
 	}
 	free(result->failures);
 	free(result->node_digests);
@@ -270,8 +271,10 @@ void bh_sim_destroy(struct bh_sim *sim)
 	for (size_t i = 0; sim->nodes && i < sim->node_count; i++)
 		bh_link_maps_remove(sim->nodes[i].link_map);
 	bh_link_maps_publish();
-	for (size_t i = 0; sim->nodes && i < sim->node_count; i++)
+	for (size_t i = 0; sim->nodes && i < sim->node_count; i++) {
 		bh_node_destroy(sim->nodes[i].kernel);
+		free(sim->nodes[i].program_trace);
+	}
 	for (size_t i = 0; i < sim->image_count; i++) {
 		bh_image_close(sim->images[i]);
 		free(sim->image_versions[i]);

@@ -80,10 +80,12 @@ struct bh_failure {
 	uint64_t vtime_ns;
 	uint64_t event; /* the event to go to */
 	char *detail;	/* one sentence */
-	/* What a kernel that fails was doing, innermost first: offsets in its image, and what they
-	 * are ("nf_hook_slow+0x31 (net/netfilter/core.c:614)"), NULL-terminated. NULL: no trace. */
+	/* What a kernel was doing that fails, or whose program does, innermost first: offsets in
+	 * its image, then lines for the program. And both as text, NULL-terminated; NULL: no trace
+	 * ("nf_hook_slow+0x31 (net/netfilter/core.c:614)", "main+0x12 (x.c:3) in /usr/bin/x"). */
 	uint64_t *trace;
 	size_t trace_count;
+	char *program_trace; /* each line ends in a newline */
 	char **backtrace;
 };
 

@@ -128,6 +128,7 @@ struct bh_sim_node {
 	unsigned int log_failures;
 	uint64_t trace[BH_TRACE_MAX]; /* the last one in the log */
 	size_t trace_count;
+	char *program_trace;   /* of the program that never gave the CPU back */
 	size_t traced_failure; /* number (from 1) of the failure that it belongs to, or 0 */
 };
 
@@ -281,7 +282,7 @@ void bh_sim_timeline_action(struct bh_sim *sim);
 /* Of the host's table. */
 void bh_sim_console(void *host, const char *text, unsigned long len);
 /* Of the callbacks of posix/: where a node was that is given up. */
-void bh_sim_spin(void *arg, const char *text, const uint64_t *trace, size_t count);
+void bh_sim_spin(void *arg, const char *text, const struct bh_posix_stack *stack);
 /* The failure of this number (from 1) gets a call trace: offsets in the node's image. */
 void bh_sim_failure_trace(struct bh_sim *sim, size_t number, const uint64_t *offsets, size_t count);
 /* Looks up what the traces of failures are; when the run is over. */

@@ -123,19 +123,22 @@ void bh_sim_console(void *host, const char *text, unsigned long len)
 
 /* --- backtraces --- */
 
-void bh_sim_spin(void *arg, const char *text, const uint64_t *trace, size_t count)
+void bh_sim_spin(void *arg, const char *text, const struct bh_posix_stack *stack)
 {
 	struct bh_sim_node *node = arg;
+	size_t count = stack->kernel_count;
 
 	node->trace_count = count < BH_TRACE_MAX ? count : BH_TRACE_MAX;
 	if (count > 0)
-		memcpy(node->trace, trace, node->trace_count * sizeof(*trace));
+		memcpy(node->trace, stack->kernel, node->trace_count * sizeof(*node->trace));
+	free(node->program_trace);
+	node->program_trace = strdup(stack->program);
 }
 
 void bh_sim_failure_trace(struct bh_sim *sim, size_t number, const uint64_t *offsets, size_t count)
 {
 	struct bh_failure *failure = &sim->result.failures[number - 1];
-	uint64_t *copy = realloc(failure->trace, count * sizeof(*copy));
+	uint64_t *copy = count ? realloc(failure->trace, count * sizeof(*copy)) : NULL;
 
 	/* Without memory a failure has no trace. */
 	if (!copy)
@@ -163,15 +166,25 @@ static int is_printing(const char *text)
 	return 0;
 }
 
-static void describe_trace(struct bh_sim *sim, struct bh_failure *failure)
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	while (text && (text = strchr(text, '\n'))) {
+		count++;
+		text++;
+	}
+	return count;
+}
+
+/* The kernel's part into lines; returns how many there are. */
+static size_t describe_kernel(struct bh_sim *sim, const struct bh_failure *failure, char **lines)
 {
 	const char *image = bh_image_path(bh_node_image(sim->nodes[failure->node].kernel));
 	struct bh_symbols *symbols = bh_symbols_open_image(image);
-
 	size_t count = 0;
 
-	failure->backtrace = calloc(failure->trace_count + 1, sizeof(*failure->backtrace));
-	for (size_t i = 0; failure->backtrace && i < failure->trace_count; i++) {
+	for (size_t i = 0; i < failure->trace_count; i++) {
 		uint64_t offset = failure->trace[i];
 		char text[512];
 
@@ -181,16 +194,36 @@ static void describe_trace(struct bh_sim *sim, struct bh_failure *failure)
 			snprintf(text, sizeof(text), "image+0x%llx", (unsigned long long)offset);
 		if (count == 0 && is_printing(text))
 			continue;
-		failure->backtrace[count] = strdup(text);
+		lines[count] = strdup(text);
+		if (!lines[count])
+			break;
+		count++;
+	}
+	bh_symbols_close(symbols);
+	return count;
+}
+
+static void describe_trace(struct bh_sim *sim, struct bh_failure *failure)
+{
+	const char *line = failure->program_trace;
+	size_t room = failure->trace_count + count_lines(line) + 1, count = 0;
+
+	failure->backtrace = calloc(room, sizeof(*failure->backtrace));
+	if (!failure->backtrace)
+		return;
+	if (failure->trace_count)
+		count = describe_kernel(sim, failure, failure->backtrace);
+	for (; line && *line; line += strcspn(line, "\n") + 1) {
+		failure->backtrace[count] = strndup(line, strcspn(line, "\n"));
 		if (!failure->backtrace[count++])
 			break;
 	}
-	bh_symbols_close(symbols);
 }
 
 void bh_sim_failures_describe(struct bh_sim *sim)
 {
 	for (size_t i = 0; i < sim->result.failure_count; i++)
-		if (sim->result.failures[i].trace_count > 0)
+		if (sim->result.failures[i].trace_count > 0 ||
+		    sim->result.failures[i].program_trace)
 			describe_trace(sim, &sim->result.failures[i]);
 }

@@ -125,9 +125,13 @@ void bh_sim_node_died(struct bh_sim_node *node)
 		/* No event: the host's clock decided, and a replay can't get further than here. */
 		node->is_dead = node->is_panicked = 1;
 		bh_sim_fail(sim, "spin", node->id, sim->result.events, "%s", reason);
-		if (node->trace_count > 0 && sim->result.failure_count > 0)
+		if (sim->result.failure_count > 0) {
 			bh_sim_failure_trace(sim, sim->result.failure_count, node->trace,
 					     node->trace_count);
+			sim->result.failures[sim->result.failure_count - 1].program_trace =
+				node->program_trace;
+			node->program_trace = NULL;
+		}
 		sim->result.is_abandoned = sim->is_over = sim->is_stopped = 1;
 		return;
 	}

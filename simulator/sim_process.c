@@ -444,10 +444,12 @@ static struct bh_sim_process *process_of(struct bh_sim_node *node, int pid)
 }
 
 /* Any process, not only those of the scenario; for one of these it may be what is expected. */
-static void callback_crash(void *arg, int pid, int signal, const char *text)
+static void callback_crash(void *arg, int pid, int signal, const char *text,
+			   const struct bh_posix_stack *stack)
 {
 	struct bh_sim_node *node = arg;
 	struct bh_sim_process *process = process_of(node, pid);
+	size_t before = node->sim->result.failure_count;
 	char path[64];
 
 	snprintf(path, sizeof(path), "var/log/%d/crash", pid);
@@ -461,6 +463,10 @@ static void callback_crash(void *arg, int pid, int signal, const char *text)
 		    "%s%spid %d: %.*s (its stack: files-%s/var/log/%d/crash)",
 		    process ? process->result->command : "", process ? ", " : "", pid,
 		    (int)strcspn(text, "\n"), text, node->scenario->name, pid);
+	if (node->sim->result.failure_count == before)
+		return;
+	bh_sim_failure_trace(node->sim, before + 1, stack->kernel, stack->kernel_count);
+	node->sim->result.failures[before].program_trace = strdup(stack->program);
 }
 
 static void write_status(struct bh_sim_node *node, int pid, int wait_status)

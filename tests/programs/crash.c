@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Crashes three functions deep: its report is looked at by tests/net/processes. */
+/* Crashes three functions deep, or with "spin" computes there without end: the reports are looked at
+ * by tests/net/processes and tests/net/reports. */
 #include <stdlib.h>
+#include <string.h>
+
+static volatile int is_to_spin;
 
 static __attribute__((noinline)) int innermost(volatile int *nowhere)
 {
+	while (is_to_spin)
+		is_to_spin++;
 	*nowhere = 1;
 	return *nowhere + 1;
 }
@@ -15,8 +21,8 @@ static __attribute__((noinline)) int middle(volatile int *nowhere)
 
 int main(int argc, char **argv)
 {
-	(void)argv;
-	if (argc > 1)
+	is_to_spin = argc > 1 && strcmp(argv[1], "spin") == 0;
+	if (argc > 1 && !is_to_spin)
 		abort();
 	return middle((volatile int *)(long)(argc + 15)) + 1;
 }

@@ -43,9 +43,9 @@ static uint64_t distance(uint64_t left, uint64_t right)
  * much as the gap is large: against the distance from the user, for who goes back step by step; or
  * against the whole run, for who goes anywhere.
  */
-static size_t least_useful(const struct bh_checkpoints *checkpoints, size_t newest)
+static size_t least_useful(const struct bh_checkpoints *checkpoints, size_t newest,
+			   uint64_t user_ns)
 {
-	uint64_t here_ns = checkpoints->copies[newest]->cost_ns;
 	double whole_ns = (double)checkpoints->copies[checkpoints->count - 1]->cost_ns + 1;
 	double least = 0;
 	size_t found = 0;
@@ -55,7 +55,7 @@ static size_t least_useful(const struct bh_checkpoints *checkpoints, size_t newe
 			continue;
 		uint64_t own_ns = checkpoints->copies[i]->cost_ns;
 		uint64_t gap_ns = distance(own_ns, checkpoints->copies[i - 1]->cost_ns);
-		double near_ns = NEAR_SHARE * ((double)distance(own_ns, here_ns) + NEAREST_NS);
+		double near_ns = NEAR_SHARE * ((double)distance(own_ns, user_ns) + NEAREST_NS);
 		double even_ns = EVEN_SHARE * whole_ns;
 		double use = (double)(gap_ns + 1) / (near_ns < even_ns ? near_ns : even_ns);
 		if (!found || use < least) {
@@ -78,7 +78,8 @@ static int has_too_many(struct bh_checkpoints *checkpoints)
 	       (pages > checkpoints->pages_max && checkpoints->count > BH_CHECKPOINTS_MIN);
 }
 
-struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct bh_copy *copy)
+struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct bh_copy *copy,
+				    uint64_t user_ns)
 {
 	size_t at = count_up_to(checkpoints, copy->position);
 	struct bh_copy *added;
@@ -99,7 +100,7 @@ struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct b
 	checkpoints->copies[at] = added;
 	checkpoints->count++;
 	while (has_too_many(checkpoints)) {
-		size_t gone = least_useful(checkpoints, at);
+		size_t gone = least_useful(checkpoints, at, user_ns);
 		bh_copy_destroy(checkpoints->copies[gone]);
 		checkpoints->count--;
 		memmove(checkpoints->copies + gone, checkpoints->copies + gone + 1,

@@ -19,8 +19,10 @@ struct bh_checkpoints {
 	uint64_t pages_max; /* of all together; 0: not known yet */
 };
 
-/* Forks copy, which must be exact, and keeps the fork, unless there is one at this position. */
-struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct bh_copy *copy);
+/* Forks copy, which must be exact, and keeps the fork, unless there is one at this position.
+ * user_ns is the cost_ns of the place where the user is. */
+struct bh_error *bh_checkpoints_add(struct bh_checkpoints *checkpoints, struct bh_copy *copy,
+				    uint64_t user_ns);
 /* The last one at or before position, or strictly before it; NULL if there is none. */
 struct bh_copy *bh_checkpoints_find(const struct bh_checkpoints *checkpoints,
 				    struct bh_position position, int is_strict);

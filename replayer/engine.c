@@ -251,6 +251,20 @@ void bh_replay_destroy(struct bh_replay *replay)
 	free(replay);
 }
 
+int bh_replay_work_ahead(struct bh_replay *replay, int (*is_wanted)(void *arg), void *arg)
+{
+	int is_done = 1;
+
+	bh_timeline_set_poll(replay->timeline, is_wanted, arg);
+	/* What fails here (a fork, for lack of memory) fails again when the user goes there. */
+	struct bh_error *error = bh_timeline_work_ahead(replay->timeline, &is_done);
+	bh_timeline_set_poll(replay->timeline, NULL, NULL);
+	if (error)
+		is_done = 1;
+	bh_error_free(error);
+	return !is_done;
+}
+
 void bh_replay_set_poll(struct bh_replay *replay, int (*poll)(void *arg), void *arg)
 {
 	replay->poll = poll;

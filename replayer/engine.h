@@ -81,6 +81,13 @@ void bh_replay_destroy(struct bh_replay *replay);
 /* Called from time to time during long searches; non-zero means stop (BH_STOP_INTERRUPT). */
 void bh_replay_set_poll(struct bh_replay *replay, int (*poll)(void *arg), void *arg);
 
+/*
+ * While nobody moves: runs ahead of the user through the trace, and leaves checkpoints, so that
+ * what is far is near later. Returns after some ten milliseconds, or soon after is_wanted() says
+ * that something else is to be done. Returns 0 when there is nothing left to do.
+ */
+int bh_replay_work_ahead(struct bh_replay *replay, int (*is_wanted)(void *arg), void *arg);
+
 struct bh_position bh_replay_position(const struct bh_replay *replay);
 uint64_t bh_replay_vtime_ns(const struct bh_replay *replay);
 uint32_t bh_replay_node(const struct bh_replay *replay); /* node that has the CPU */

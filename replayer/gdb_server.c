@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -407,6 +408,31 @@ static void finish(struct bh_gdb_server *server)
 	free(server->shown);
 }
 
+/* So long nothing comes before the replay begins to work ahead. */
+#define IDLE_MS 300
+
+/* Non-zero: something came, or the connection is lost, within the time. */
+static int has_input(const struct bh_gdb_server *server, int timeout_ms)
+{
+	struct pollfd input = {.fd = server->socket, .events = POLLIN};
+
+	return poll(&input, 1, timeout_ms) != 0;
+}
+
+static int is_wanted(void *arg)
+{
+	return has_input(arg, 0);
+}
+
+/* The user thinks: the replay makes use of the time. */
+static void work_ahead(struct bh_gdb_server *server)
+{
+	if (has_input(server, IDLE_MS))
+		return;
+	while (!is_wanted(server) && bh_replay_work_ahead(server->replay, is_wanted, server))
+		;
+}
+
 struct bh_error *bh_gdb_server_run(struct bh_replay *replay, int socket, const char *executable)
 {
 	struct bh_gdb_server server = {
@@ -420,8 +446,10 @@ struct bh_error *bh_gdb_server_run(struct bh_replay *replay, int socket, const c
 		server.files[i] = -1;
 	bh_replay_set_poll(replay, bh_gdb_poll, &server);
 	while (!server.is_done && !server.is_lost) {
-		if (!serve_item(&server))
-			receive(&server, 0);
+		if (serve_item(&server))
+			continue;
+		work_ahead(&server);
+		receive(&server, 0);
 	}
 	finish(&server);
 	return server.error;

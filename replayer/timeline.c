@@ -38,7 +38,7 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 				      &timeline->current);
 	if (!error) {
 		timeline->position = timeline->current->position;
-		error = bh_checkpoints_add(&timeline->checkpoints, timeline->current);
+		error = bh_checkpoints_add(&timeline->checkpoints, timeline->current, 0);
 	}
 	if (error) {
 		bh_timeline_destroy(timeline);
@@ -52,6 +52,7 @@ void bh_timeline_destroy(struct bh_timeline *timeline)
 {
 	if (!timeline)
 		return;
+	bh_timeline_dismiss_scout(timeline);
 	bh_copy_destroy(timeline->current);
 	bh_checkpoints_clear(&timeline->checkpoints);
 	bh_blocks_destroy(timeline->space.blocks);
@@ -176,24 +177,32 @@ struct bh_error *bh_timeline_checkpoint(struct bh_timeline *timeline, uint64_t l
 	if (!current->is_exact || current->cost_ns < timeline->base_cost_ns + limit_ns)
 		return NULL;
 	current->pages = bh_tracee_page_faults(current->tracee) - timeline->base_faults;
-	BH_TRY(bh_checkpoints_add(&timeline->checkpoints, current));
+	BH_TRY(bh_checkpoints_add(&timeline->checkpoints, current, current->cost_ns));
 	set_base(timeline);
 	return NULL;
+}
+
+uint64_t bh_timeline_spacing(uint64_t cost_ns, uint64_t faults)
+{
+	uint64_t spacing_ns = cost_ns / 256;
+	uint64_t dear_ns = 8 * (BH_CHECKPOINT_FORK_NS + faults * BH_PAGE_COPY_NS);
+
+	if (spacing_ns < dear_ns)
+		spacing_ns = dear_ns;
+	if (spacing_ns < BH_CHECKPOINT_RUN_NS)
+		spacing_ns = BH_CHECKPOINT_RUN_NS;
+	return spacing_ns < BH_CHECKPOINT_RUN_MAX_NS ? spacing_ns : BH_CHECKPOINT_RUN_MAX_NS;
 }
 
 struct bh_error *bh_timeline_checkpoint_run(struct bh_timeline *timeline)
 {
 	const struct bh_copy *current = timeline->current;
-	uint64_t faults, limit_ns = current->cost_ns / 256;
+	uint64_t faults;
 
 	if (current->cost_ns < timeline->base_cost_ns + BH_CHECKPOINT_RUN_NS)
 		return NULL;
 	faults = bh_tracee_page_faults(current->tracee) - timeline->base_faults;
-	if (limit_ns < 8 * (BH_CHECKPOINT_FORK_NS + faults * BH_PAGE_COPY_NS))
-		limit_ns = 8 * (BH_CHECKPOINT_FORK_NS + faults * BH_PAGE_COPY_NS);
-	if (limit_ns > BH_CHECKPOINT_RUN_MAX_NS)
-		limit_ns = BH_CHECKPOINT_RUN_MAX_NS;
-	return bh_timeline_checkpoint(timeline, limit_ns);
+	return bh_timeline_checkpoint(timeline, bh_timeline_spacing(current->cost_ns, faults));
 }
 
 uint64_t bh_timeline_slice(const struct bh_timeline *timeline, uint64_t target)
@@ -216,19 +225,26 @@ void bh_timeline_learn(struct bh_timeline *timeline, uint64_t events, uint64_t n
 	timeline->slice_events = wanted;
 }
 
-/* History ends where the replay leaves the trace: there the first event differs or is missing. */
-static int has_diverged(struct bh_timeline *timeline)
+uint64_t bh_timeline_diverges(struct bh_timeline *timeline, struct bh_copy *copy)
 {
 	struct bh_timeline_config *config = &timeline->config;
-	struct bh_copy *current = timeline->current;
-	uint64_t event =
-		config->find_divergence ? config->find_divergence(config->arg, current) : 0;
+	uint64_t event = config->find_divergence ? config->find_divergence(config->arg, copy) : 0;
 
 	if (!event)
 		return 0;
 	if (event < config->last_event)
 		config->last_event = event;
 	timeline->is_diverged = 1;
+	return event;
+}
+
+static int has_diverged(struct bh_timeline *timeline)
+{
+	struct bh_copy *current = timeline->current;
+	uint64_t event = bh_timeline_diverges(timeline, current);
+
+	if (!event)
+		return 0;
 	current->position = (struct bh_position){event, 0, 0};
 	current->is_exact = 1;
 	timeline->position = current->position;

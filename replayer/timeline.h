@@ -108,6 +108,10 @@ struct bh_error *bh_timeline_step(struct bh_timeline *timeline, enum bh_directio
 struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct bh_search *search,
 				    enum bh_direction direction, struct bh_find *find_ret);
 
+/* While nobody moves: leaves checkpoints ahead, for about BH_SLICE_NS. is_done_ret: there is
+ * nothing left to do. */
+struct bh_error *bh_timeline_work_ahead(struct bh_timeline *timeline, int *is_done_ret);
+
 /* For measurements: checkpoints held, forks made. */
 size_t bh_timeline_checkpoint_count(const struct bh_timeline *timeline);
 

@@ -35,11 +35,21 @@ struct bh_timeline {
 	uint64_t base_cost_ns; /* current's cost when its way last had a checkpoint */
 	uint64_t base_faults;  /* page faults of current at that time */
 	uint64_t slice_events; /* events that take about BH_SLICE_NS */
+	struct bh_copy *scout; /* see scout.c; or NULL */
+	uint64_t scout_base_ns, scout_faults; /* as base_cost_ns and base_faults are of current */
+	int is_scout_over;		      /* it came to the end, or as far as it could */
 };
 
 uint64_t bh_timeline_now_ns(void);
 /* Asks the poll function now and then; non-zero: stop. */
 int bh_timeline_poll(struct bh_timeline *timeline);
+void bh_timeline_dismiss_scout(struct bh_timeline *timeline);
+/* How far apart checkpoints are to be here, as BH_CHECKPOINT_RUN_NS says. faults: since the last.
+ */
+uint64_t bh_timeline_spacing(uint64_t cost_ns, uint64_t faults);
+/* History ends where the replay leaves the trace: there the first event differs or is missing. Its
+ * number; 0: copy didn't leave it. */
+uint64_t bh_timeline_diverges(struct bh_timeline *timeline, struct bh_copy *copy);
 /* Makes copy the current one and destroys the former. */
 void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy);
 /* Makes a fork of the checkpoint the current copy. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "replayer/engine.h"
+#include "replayer/probe.h"
 
 #define MOVES_MAX 12
 /* Walks from one place, before the next is chosen; most are short, so that thousands can be done.
@@ -111,6 +112,8 @@ struct state {
 };
 
 static int with_digest = 1;
+/* Decided about inside the replayed process: always a hit. */
+static const struct bh_probe_condition always;
 
 static void take_state(struct state *state)
 {
@@ -288,6 +291,7 @@ static void plant_for_walks(void)
 	for (size_t i = 0; i < WALK_BREAKPOINTS; i++) {
 		walk_breakpoints[i] = some_function();
 		must(bh_replay_breakpoint_insert(replay, walk_breakpoints[i], NULL, NULL));
+		bh_replay_breakpoint_explain(replay, walk_breakpoints[i], &always);
 	}
 }
 
@@ -353,6 +357,8 @@ static int test_breakpoint(uint64_t address, bh_replay_condition condition, int 
 	int is_ok = 1;
 
 	must(bh_replay_breakpoint_insert(replay, address, condition, asked));
+	if (!condition)
+		bh_replay_breakpoint_explain(replay, address, &always);
 	seek_to((struct bh_position){1 + choose(last_event), 0, 0});
 	for (;;) {
 		double start_us = now_us();
@@ -397,6 +403,28 @@ static void test_breakpoints(void)
 	}
 	check(is_ok, "breakpoints: reverse-continue meets the same hits in the other order");
 	check(is_ok_conditional && asked, "breakpoints with a condition likewise");
+}
+
+/* --- working ahead --- */
+
+static int never(void *arg)
+{
+	return 0;
+}
+
+static void test_work_ahead(void)
+{
+	struct state before;
+	int rounds = 0, is_done = 0;
+
+	seek_to((struct bh_position){last_event / 3, 2, 3});
+	take_state(&before);
+	while (!is_done && rounds++ < 100000)
+		is_done = !bh_replay_work_ahead(replay, never, NULL);
+	check(same_state(&before, "working ahead"),
+	      "working ahead comes to an end and leaves the position and the state alone");
+	check(is_done && rounds > 1 && !bh_replay_work_ahead(replay, never, NULL),
+	      "and then there is nothing left to do");
 }
 
 /* --- watchpoints --- */
@@ -592,6 +620,7 @@ int main(int argc, char **argv)
 	must(bh_replay_create(trace, find_kernel, NULL, &replay));
 	printf("# started in %.0f ms, %lu events\n", (now_us() - start_us) / 1e3, last_event);
 	check(bh_replay_position(replay).event == 1, "the replay stands at event 1");
+	test_work_ahead();
 	test_ends();
 	test_walks(walks);
 	test_breakpoints();

@@ -179,6 +179,9 @@ static void user_call(struct pt_regs *regs)
 		regs->ax = call_table(regs, nr);
 	if (unlikely((long)regs->ax == -EFBIG) && (nr == __NR_ftruncate || nr == __NR_truncate))
 		regs->ax = truncate_large(regs, nr);
+	if (unlikely((long)regs->ax == -ENODEV) && nr == __NR_ioctl &&
+	    bh_tunnel_driver_device(regs->si, regs->dx))
+		regs->ax = call_table(regs, nr);
 }
 
 static void user_syscall(struct pt_regs *regs)

@@ -30,6 +30,9 @@ struct socket;
 /* packet_ring.c: the address of a packet socket's rings, or -errno. */
 long bh_packet_ring_map(struct socket *socket, unsigned long size);
 
+/* tunnels.c: makes the device that an ioctl about tunnels looked for, if it is a driver's own. */
+bool bh_tunnel_driver_device(unsigned int command, unsigned long argument);
+
 /* terminal.c: a new terminal, opened for the current task, which leads a session. */
 struct file *bh_terminal_open(const struct bh_spawn *spawn);
 

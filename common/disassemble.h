@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The door to capstone: where the instructions of x86-64 code begin. Used by posix/ to find the
- * instructions that it replaces.
+ * The door to capstone: where the instructions of x86-64 code begin, and what they do. Used by
+ * posix/ to find the instructions that it replaces, by replayer/ to tell what a function decided.
  */
 #ifndef BH_COMMON_DISASSEMBLE_H
 #define BH_COMMON_DISASSEMBLE_H
@@ -30,6 +30,41 @@ struct bh_instruction {
 /* Decodes the instruction at code; 0 if there is none. */
 int bh_disassembler_decode(struct bh_disassembler *disassembler, const uint8_t *code,
 			   size_t available, struct bh_instruction *instruction_ret);
+
+enum bh_operation_kind {
+	BH_OPERATION_OTHER,
+	BH_OPERATION_CALL,
+	BH_OPERATION_RETURN,
+	BH_OPERATION_JUMP,   /* always taken */
+	BH_OPERATION_BRANCH, /* depends on the flags, or on rcx */
+	BH_OPERATION_TRAP,   /* execution doesn't go on behind it: ud2, int3 */
+};
+
+#define BH_REGISTER_FLAGS 16 /* 0 to 15: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15 */
+#define BH_REGISTER_NONE  255
+
+/* What an instruction takes and what it gives: for following values through code. Parts of a
+ * register count as the register. */
+struct bh_operation {
+	size_t length;
+	enum bh_operation_kind kind;
+	int is_direct;	 /* CALL, JUMP, BRANCH: target is known */
+	uint64_t target; /* address */
+	uint32_t reads;	 /* bits of registers whose values it takes; addresses' parts don't count */
+	uint32_t writes;
+	int has_memory; /* it accesses memory through an operand, of memory_size bytes, at: */
+	uint8_t base, index, scale; /* registers, or BH_REGISTER_NONE */
+	int64_t displacement;	    /* with what is relative to the instruction's end added up */
+	uint8_t memory_size;
+	int is_memory_read, is_memory_written;
+	int has_immediate;
+	int64_t immediate;
+};
+
+/* The instruction at code, which runs at address. Returns 0 if there is none. */
+int bh_disassembler_operation(struct bh_disassembler *disassembler, const uint8_t *code,
+			      size_t available, uint64_t address,
+			      struct bh_operation *operation_ret);
 
 /* Bytes of the instruction that begins at code, of which available can be read; 0 if there is none.
  */

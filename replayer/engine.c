@@ -349,3 +349,8 @@ const char *bh_replay_divergence(const struct bh_replay *replay)
 		writable->divergence = NULL;
 	return writable->divergence;
 }
+
+const struct bh_scenario *bh_replay_scenario(const struct bh_replay *replay)
+{
+	return bh_rerun_scenario(replay->rerun);
+}

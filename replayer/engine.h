@@ -25,6 +25,7 @@
 
 struct bh_replay;
 struct bh_probe_condition; /* probe.h */
+struct bh_scenario;
 
 struct bh_position {
 	uint64_t event, tick, instruction;
@@ -161,6 +162,56 @@ struct bh_error *bh_replay_branch_run(struct bh_replay *replay, int is_step,
 /* Throws the branch away, if there is one. */
 void bh_replay_branch_leave(struct bh_replay *replay);
 
+/* --- questions about the past --- */
+
+/* They go there, look and come back: for the caller nothing moves. */
+
+/* One call of the function that lies in [low, high), up to a position. */
+struct bh_path_query {
+	uint64_t low, high;
+	uint64_t cold_low, cold_high; /* the part of it that the compiler put elsewhere; or 0 */
+	uint64_t entry_sp;	  /* the stack pointer at its entry, which is looked for; or 0: */
+	struct bh_position from;  /* the function is entered at or soon after this */
+	struct bh_position until; /* or its return, if that comes first */
+};
+
+/* An instruction of the function itself, before it is executed. */
+struct bh_path_step {
+	struct bh_position position;
+	uint64_t pc, sp, rax;
+	uint64_t next;		 /* pc of the next instruction, whosever it is; 0: unknown */
+	uint64_t address, value; /* of its memory operand; 0 if it has none */
+};
+
+/* steps_ret is the caller's to free. is_complete_ret: 0 if there were too many instructions. */
+struct bh_error *bh_replay_path(struct bh_replay *replay, const struct bh_path_query *query,
+				struct bh_path_step **steps_ret, size_t *count_ret,
+				int *is_complete_ret);
+
+#define BH_MOMENT_PCS_MAX 32
+
+/* What there was at a position. */
+struct bh_moment {
+	struct bh_position position;
+	uint64_t vtime_ns;
+	uint32_t node;
+	uint64_t thread, frame;		 /* frame: rbp */
+	char task[64];			 /* as in struct bh_replay_thread; empty: the simulator */
+	uint64_t arguments[6];		 /* registers in which a function gets its arguments */
+	uint64_t pcs[BH_MOMENT_PCS_MAX]; /* the stack, newest first */
+	size_t pc_count;
+};
+
+/* The last write before a position that changed these 1, 2, 4 or 8 aligned bytes; found_ret is 0 if
+ * there was none since the run began. The moment is that before the write. */
+struct bh_error *bh_replay_last_write(struct bh_replay *replay, uint64_t address, size_t length,
+				      struct bh_position before, int *found_ret,
+				      struct bh_moment *moment_ret);
+/* The last time before a position that the function at address was entered. */
+struct bh_error *bh_replay_last_call(struct bh_replay *replay, uint64_t address,
+				     struct bh_position before, int *found_ret,
+				     struct bh_moment *moment_ret);
+
 /* Arrays valid until the next move or call of the same function. */
 struct bh_error *bh_replay_threads(struct bh_replay *replay,
 				   const struct bh_replay_thread **threads_ret, size_t *count_ret);
@@ -168,6 +219,8 @@ struct bh_error *bh_replay_images(struct bh_replay *replay,
 				  const struct bh_replay_image **images_ret, size_t *count_ret);
 
 const struct bh_trace *bh_replay_trace(const struct bh_replay *replay);
+/* What is replayed. */
+const struct bh_scenario *bh_replay_scenario(const struct bh_replay *replay);
 /* One sentence with event, node and field; NULL while the replay agrees with the trace. */
 const char *bh_replay_divergence(const struct bh_replay *replay);
 

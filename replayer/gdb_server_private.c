@@ -10,6 +10,7 @@
 #include "common/event.h"
 #include "common/json.h"
 #include "replayer/gdb_server_state.h"
+#include "replayer/gdb_server_why.h"
 #include "replayer/lineage.h"
 
 static const char *node_name(struct bh_gdb_server *server, uint32_t node)
@@ -20,7 +21,7 @@ static const char *node_name(struct bh_gdb_server *server, uint32_t node)
 }
 
 /* Destroys json. */
-static void reply_json(struct bh_gdb_server *server, struct bh_json *json)
+void bh_gdb_reply_json(struct bh_gdb_server *server, struct bh_json *json)
 {
 	char *text = bh_json_finish(json);
 
@@ -31,7 +32,7 @@ static void reply_json(struct bh_gdb_server *server, struct bh_json *json)
 	free(text);
 }
 
-static void add_node(struct bh_gdb_server *server, struct bh_json *json, uint32_t node)
+void bh_gdb_add_node(struct bh_gdb_server *server, struct bh_json *json, uint32_t node)
 {
 	if (node == BH_NO_NODE)
 		bh_json_add_null(json, "node");
@@ -40,19 +41,24 @@ static void add_node(struct bh_gdb_server *server, struct bh_json *json, uint32_
 	bh_json_add_string(json, "node_name", node_name(server, node));
 }
 
-static void add_event(struct bh_gdb_server *server, struct bh_json *json,
+void bh_gdb_add_event(struct bh_gdb_server *server, struct bh_json *json,
 		      const struct bh_event *event)
 {
 	bh_json_object_begin(json);
 	bh_json_add_u64(json, "event", event->event);
 	bh_json_add_u64(json, "vtime_ns", event->vtime_ns);
-	add_node(server, json, event->node);
+	bh_gdb_add_node(server, json, event->node);
 	bh_json_add_string(json, "kind", bh_event_kind_name(event->kind));
 	bh_json_add_u64(json, "cause", event->cause);
 	bh_json_add_u64(json, "packet", event->packet);
 	bh_json_add_u64(json, "hop", event->hop);
 	bh_json_add_u64(json, "length", event->length);
 	bh_json_add_u64(json, "value", event->value);
+	if (event->device == BH_NO_DEVICE)
+		bh_json_add_null(json, "device");
+	else
+		bh_json_add_u64(json, "device", event->device);
+	bh_json_add_u64(json, "hash", event->hash);
 	bh_json_object_end(json);
 }
 
@@ -75,7 +81,7 @@ static void query_run(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	else
 		bh_json_null(json);
 	bh_json_object_end(json);
-	reply_json(server, json);
+	bh_gdb_reply_json(server, json);
 }
 
 /* Is there a throw-away branch of which the user hasn't been told? The asker tells. */
@@ -90,7 +96,7 @@ static void query_branch(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 			   is_branched && !server->has_told_branch ? bh_gdb_branch_note : NULL);
 	bh_json_object_end(json);
 	server->has_told_branch |= is_branched;
-	reply_json(server, json);
+	bh_gdb_reply_json(server, json);
 }
 
 static void query_position(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
@@ -106,10 +112,10 @@ static void query_position(struct bh_gdb_server *server, struct bh_rsp_scan *sca
 	bh_json_add_u64(json, "vtime_ns", bh_replay_vtime_ns(server->replay));
 	bh_json_add_u64(json, "packet", bh_replay_packet(server->replay));
 	bh_json_add_u64(json, "thread", bh_replay_thread(server->replay));
-	add_node(server, json, bh_replay_node(server->replay));
+	bh_gdb_add_node(server, json, bh_replay_node(server->replay));
 	bh_json_add_string(json, "divergence", bh_replay_divergence(server->replay));
 	bh_json_object_end(json);
-	reply_json(server, json);
+	bh_gdb_reply_json(server, json);
 }
 
 /* The kernel image of each node, with the threads that it has now. */
@@ -125,7 +131,7 @@ static void add_nodes(struct bh_gdb_server *server, struct bh_json *json,
 		for (size_t j = 0; j < thread_count; j++)
 			count += threads[j].node == images[i].node;
 		bh_json_object_begin(json);
-		add_node(server, json, images[i].node);
+		bh_gdb_add_node(server, json, images[i].node);
 		bh_json_add_string(json, "image", images[i].path);
 		bh_json_add_string(json, "build_id", images[i].build_id);
 		bh_json_add_u64(json, "base", images[i].base);
@@ -156,7 +162,7 @@ static void query_nodes(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	bh_json_array_begin(json);
 	add_nodes(server, json, images, image_count, threads, thread_count);
 	bh_json_array_end(json);
-	reply_json(server, json);
+	bh_gdb_reply_json(server, json);
 }
 
 static void query_event(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
@@ -179,8 +185,8 @@ static void query_event(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		return;
 	}
 	json = bh_json_create();
-	add_event(server, json, &event);
-	reply_json(server, json);
+	bh_gdb_add_event(server, json, &event);
+	bh_gdb_reply_json(server, json);
 }
 
 static void reply_hop(struct bh_gdb_server *server, struct bh_error *error,
@@ -195,11 +201,11 @@ static void reply_hop(struct bh_gdb_server *server, struct bh_error *error,
 	json = bh_json_create();
 	bh_json_object_begin(json);
 	bh_json_key(json, "sent");
-	add_event(server, json, sent);
+	bh_gdb_add_event(server, json, sent);
 	bh_json_key(json, "arrived");
-	add_event(server, json, arrived);
+	bh_gdb_add_event(server, json, arrived);
 	bh_json_object_end(json);
-	reply_json(server, json);
+	bh_gdb_reply_json(server, json);
 }
 
 /* event ":" node */
@@ -262,7 +268,7 @@ static void arm_goto(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	bh_json_add_u64(json, "tick", position.tick);
 	bh_json_add_u64(json, "instruction", position.instruction);
 	bh_json_object_end(json);
-	reply_json(server, json);
+	bh_gdb_reply_json(server, json);
 }
 
 void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
@@ -279,6 +285,13 @@ void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		{"hop-back:", query_hop_back},
 		{"hop-forward:", query_hop_forward},
 		{"goto:", arm_goto},
+		{"code:", bh_gdb_why_code},
+		{"path:", bh_gdb_why_path},
+		{"last-write:", bh_gdb_why_last_write},
+		{"last-call:", bh_gdb_why_last_call},
+		{"packet-events:", bh_gdb_why_packet},
+		{"drops:", bh_gdb_why_drops},
+		{"links:", bh_gdb_why_links},
 	};
 
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {

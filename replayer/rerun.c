@@ -468,3 +468,8 @@ struct bh_sim *bh_rerun_sim(const struct bh_rerun *rerun)
 {
 	return rerun->sim;
 }
+
+const struct bh_scenario *bh_rerun_scenario(const struct bh_rerun *rerun)
+{
+	return rerun->scenario;
+}

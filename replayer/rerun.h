@@ -106,6 +106,7 @@ const struct bh_terminal *bh_rerun_terminal_get(const struct bh_rerun_terminal *
 /* Takes NULL. */
 void bh_rerun_terminal_destroy(struct bh_rerun_terminal *terminal);
 
+const struct bh_scenario *bh_rerun_scenario(const struct bh_rerun *rerun);
 /* NULL before bh_rerun_prepare(). */
 struct bh_sim *bh_rerun_sim(const struct bh_rerun *rerun);
 

@@ -2,12 +2,12 @@
 """Asks the server: the plugin's side of the private packets of docs/remote-protocol.md. Of a live
 run, which has no server, live.py finds some of the answers."""
 
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import gdb
 
-from backhop import live
-from backhop.model import Event, Fault, Hop, Node, Position, Run, decode_reply
+from backhop import flow, live
+from backhop.model import Event, Fault, Hop, Moment, Node, Position, Run, decode_reply
 
 
 def ask(packet: str) -> Any:
@@ -58,3 +58,51 @@ def hop_forward(number: int) -> Hop:
 def arm(place: str) -> None:
     """The next resume of the replay goes to this place."""
     ask("QBackhop:goto:" + place.encode().hex())
+
+
+# --- the past, see flow.py ---
+
+def _place(place: Sequence[int]) -> str:
+    return ":".join(str(number) for number in place)
+
+
+def code(ranges: Sequence[Tuple[int, int]]) -> flow.Function:
+    """The code of a function, which lies in one range or two."""
+    return flow.Function(flow.Instruction.parse(item) for low, high in ranges
+                         for item in ask(f"qBackhop:code:{low:x}:{high:x}"))
+
+
+def path(function: flow.Function, ranges: Sequence[Tuple[int, int]], entry_sp: int,
+         start: flow.Place, until: flow.Place) -> flow.Path:
+    """entry_sp 0: the function is entered soon after start; else it is looked for before until."""
+    low, high = ranges[0]
+    cold_low, cold_high = ranges[1] if len(ranges) > 1 else (0, 0)
+    reply = ask(f"qBackhop:path:{low:x}:{high:x}:{cold_low:x}:{cold_high:x}:{entry_sp:x}:"
+                f"{_place(start)}:{_place(until)}")
+    return flow.Path(function, [flow.Step.parse(item) for item in reply["steps"]],
+                     reply["is_complete"])
+
+
+def last_write(address: int, length: int, before: flow.Place) -> Optional[Moment]:
+    reply = ask(f"qBackhop:last-write:{address:x}:{length}:{_place(before)}")
+    return Moment.parse(reply) if reply else None
+
+
+def last_call(address: int, before: flow.Place) -> Optional[Moment]:
+    reply = ask(f"qBackhop:last-call:{address:x}:{_place(before)}")
+    return Moment.parse(reply) if reply else None
+
+
+def links(node: int) -> List[Dict[str, Any]]:
+    """The ends of links at a node."""
+    found: List[Dict[str, Any]] = ask(f"qBackhop:links:{node}")
+    return found
+
+
+def packet_events(packet: int) -> List[Event]:
+    return [Event.parse(item) for item in ask(f"qBackhop:packet-events:{packet}")]
+
+
+def drops(until: int, count: int) -> List[Event]:
+    """The last drops and losses not after an event, newest first."""
+    return [Event.parse(item) for item in ask(f"qBackhop:drops:{until}:{count}")]

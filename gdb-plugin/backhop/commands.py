@@ -25,6 +25,7 @@ reverse-continue and watchpoints work. These commands are added:
   when                           where the replay is, and why that happened
   reverse-hop                    back over the wire: to where the frame was sent
   hop                            forward over the wire: to where it arrived
+  why [ID]                       what decided that a packet was dropped or lost
 
 The position is in registers, for expressions and conditions: $node, $event,
 $vtime (nanoseconds), $packet and $task (process id; -1 outside a node).

@@ -6,7 +6,7 @@ The JSON that the server of a replay sends is specified in docs/remote-protocol.
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 Object = Dict[str, Any]
 
@@ -55,11 +55,15 @@ class Event:
     packet: int  # 0: none
     hop: int
     length: int
+    value: int = 0  # by kind, see common/event.h
+    device: Optional[int] = None
+    hash: int = 0
 
     @staticmethod
     def parse(data: Object) -> "Event":
         return Event(data["event"], data["vtime_ns"], data["node"], data["node_name"],
-                     data["kind"], data["cause"], data["packet"], data["hop"], data["length"])
+                     data["kind"], data["cause"], data["packet"], data["hop"], data["length"],
+                     data.get("value", 0), data.get("device"), data.get("hash", 0))
 
     @property
     def where(self) -> str:
@@ -96,6 +100,25 @@ class Hop:
     @staticmethod
     def parse(data: Object) -> "Hop":
         return Hop(Event.parse(data["sent"]), Event.parse(data["arrived"]))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What there was at a position: of the past, without going there."""
+
+    place: Tuple[int, int, int]
+    vtime_ns: int
+    node: Optional[int]
+    frame: int  # rbp
+    task: str  # NODE/COMM-PID
+    arguments: Sequence[int]
+    pcs: Sequence[int]  # the stack, newest first
+
+    @staticmethod
+    def parse(data: Object) -> "Moment":
+        event, tick, instruction = data["position"]
+        return Moment((event, tick, instruction), data["vtime_ns"], data["node"],
+                      data["frame"], data["task"], data["arguments"], data["pcs"])
 
 
 @dataclass(frozen=True)

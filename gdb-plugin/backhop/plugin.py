@@ -4,7 +4,7 @@
 import gdb
 
 from backhop import branch, client, commands, expressions, frames, live, node_commands, sources
-from backhop import text
+from backhop import text, why
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -57,4 +57,5 @@ def load() -> None:
     frames.register()
     branch.register()
     live.register()
+    why.register()
     Connect()

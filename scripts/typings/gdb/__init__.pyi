@@ -44,10 +44,12 @@ BP_READ_WATCHPOINT: int
 BP_ACCESS_WATCHPOINT: int
 TYPE_CODE_PTR: int
 TYPE_CODE_STRUCT: int
+TYPE_CODE_UNION: int
 TYPE_CODE_INT: int
 TYPE_CODE_ARRAY: int
 TYPE_CODE_ENUM: int
 NORMAL_FRAME: int
+INLINE_FRAME: int
 SIGTRAMP_FRAME: int
 SYMBOL_VAR_DOMAIN: int
 SYMBOL_STRUCT_DOMAIN: int
@@ -61,6 +63,7 @@ class Type:
     def target(self) -> "Type": ...
     def fields(self) -> List["Field"]: ...
     def strip_typedefs(self) -> "Type": ...
+    def range(self) -> Tuple[int, int]: ...
     def array(self, n1: int, n2: int = ...) -> "Type": ...
     def __getitem__(self, key: str) -> "Field": ...
 
@@ -69,10 +72,11 @@ class Field:
     type: Type
     bitpos: int
     bitsize: int
+    enumval: int
 
 class Value:
     def __init__(self, value: Any, type: Type = ...) -> None: ...
-    address: Optional["Value"]
+    address: Any
     type: Type
     is_optimized_out: bool
     is_lazy: bool
@@ -101,6 +105,7 @@ class Symbol:
     line: int
     is_function: bool
     is_variable: bool
+    is_argument: bool
     def value(self, frame: "Frame" = ...) -> Value: ...
 
 class Symtab:
@@ -120,6 +125,8 @@ class Block:
     end: int
     function: Optional[Symbol]
     superblock: Optional["Block"]
+    is_global: bool
+    is_static: bool
     def __iter__(self) -> Iterator[Symbol]: ...
 
 class Architecture:
@@ -309,6 +316,8 @@ def current_progspace() -> Progspace: ...
 def block_for_pc(pc: int) -> Optional[Block]: ...
 def solib_name(address: int) -> Optional[str]: ...
 def lookup_type(name: str, block: Block = ...) -> Type: ...
+def lookup_symbol(name: str, block: Block = ..., domain: int = ...) \
+    -> Tuple[Optional[Symbol], bool]: ...
 def lookup_global_symbol(name: str, domain: int = ...) -> Optional[Symbol]: ...
 def lookup_static_symbol(name: str, domain: int = ...) -> Optional[Symbol]: ...
 def lookup_objfile(name: str, by_build_id: bool = ...) -> Objfile: ...

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command `why`: from a packet's end back to what decided it.
+
+It finds the event (which()), lets reasons.py walk back from it and explain.py say what that means,
+prints a report, and ends where it began.
+"""
+
+import json
+import re
+from typing import Any, Dict, List, Optional
+
+import gdb
+
+from backhop import client, explain, moves, reasons, text
+from backhop.base import Command, Completion
+from backhop.model import Event, Fault, Node
+
+# Drops that say nothing of a fault: multicasts that nobody listens to, and what was still in a
+# socket's queue when the program closed it.
+QUIET = ("ip6_mc_input", "ip_mc_input", "inet_sock_destruct", "skb_queue_purge",
+         "skb_queue_purge_reason", "inet6_sock_destruct")
+MAX_DROPS = 256
+USAGE = "say a packet's number, `event N` for the drop or loss at an event, or nothing"
+
+
+def drop_function(event: Event, walker: reasons.Walker) -> str:
+    """The function that a DROP event names."""
+    for node in walker.kernel.nodes:
+        if node.number == event.node:
+            extent = walker.kernel.symbols(node).at((event.value >> 16) - 1)
+            return extent.name if extent is not None else ""
+    return ""
+
+
+def is_quiet(event: Event, walker: reasons.Walker) -> bool:
+    return event.kind == "drop" and drop_function(event, walker).split(".")[0] in QUIET
+
+
+def packet_event(number: int) -> Event:
+    """The event that ended a packet, or the last one of its way."""
+    events = client.packet_events(number)
+    if not events:
+        last = client.run().events
+        raise Fault(f"there is no packet {number}: a packet has the number of the event at which "
+                    f"it was first sent, from 1 to {last}; `backhop events --kind tx` lists them")
+    ends = [event for event in events if event.kind in ("drop", "lost")]
+    return ends[-1] if ends else events[-1]
+
+
+def numbered_event(number: int) -> Event:
+    event = client.event(number)
+    if event.kind not in ("drop", "lost"):
+        raise Fault(f"event {number} is no drop or loss but {event.kind}; `backhop events --kind "
+                    "drop` lists the drops of a trace, `why` alone takes the last one")
+    return event
+
+
+def last_event(walker: reasons.Walker) -> Event:
+    """The last drop or loss before the position; from the run's beginning, before its failure."""
+    position = client.position().event
+    run = client.run()
+    until = position
+    if position <= 1:
+        until = min([failure.event for failure in run.failures if failure.event] or [run.events])
+    events = client.drops(until, MAX_DROPS)
+    for event in events:
+        if not is_quiet(event, walker):
+            return event
+    if events:
+        return events[0]
+    raise Fault(f"no packet was dropped or lost up to event {until}; `goto` a later one, or say "
+                "which packet: why ID")
+
+
+def which(argument: str, walker: reasons.Walker) -> Event:
+    if not argument:
+        return last_event(walker)
+    match = re.fullmatch(r"(event\s+)?(\d+)(\.\d+)?", argument)
+    if not match or (match.group(1) and match.group(3)):
+        raise Fault(f"'{argument}' is no packet; {USAGE}")
+    return numbered_event(int(match.group(2))) if match.group(1) \
+        else packet_event(int(match.group(2)))
+
+
+def reason_name(event: Event) -> str:
+    if event.kind == "lost":
+        return explain.LOSSES.get(event.value, str(event.value))
+    if event.kind != "drop":
+        return ""
+    try:
+        fields = gdb.lookup_type("enum skb_drop_reason").fields()
+    except gdb.error:
+        fields = []
+    for field in fields:
+        if field.enumval == event.value & 0xffff:
+            return str(field.name).replace("SKB_DROP_REASON_", "").replace("SKB_", "")
+    return str(event.value & 0xffff)
+
+
+# --- finding out ---
+
+def investigate(event: Event, walker: reasons.Walker) -> explain.Report:
+    report = explain.Report(event, reason_name(event))
+    if event.kind == "lost":
+        explain.explain_loss(report)
+        return report
+    if event.kind != "drop":
+        explain_way(report)
+        return report
+    place = (event.event, 0, 0)
+    reasons.go_quietly(place)
+    calls = walker.stack()
+    while calls and reasons.MACHINERY.match(calls[0].extent.name):
+        calls.pop(0)
+    if not calls:
+        raise Fault(f"the stack of event {event.event} can't be read; `goto {event.event}` and "
+                    "`backtrace` show what there is")
+    report.decisions = walker.walk(calls, place)
+    scene = explain.Scene(walker, report, calls, place)
+    explain.explain(scene)
+    if not report.decisions:
+        report.decisions = [reasons.Decision(calls[0].source, place,
+                                             what="it always drops the packet")]
+    return report
+
+
+def tell_origin(report: explain.Report, walker: reasons.Walker) -> None:
+    """Who sent the packet: whoever had the CPU at its first transmission."""
+    first = client.event(report.event.packet) if report.event.packet else None
+    if first is None or first.kind != "tx" or first.node is None:
+        return
+    reasons.go_quietly((first.event, 0, 0))
+    position = client.position()
+    thread = gdb.selected_thread()
+    name = thread.name if thread is not None and thread.name else ""
+    if position.node != first.node or "/swapper" in name:
+        name = ""
+    frame = moves.node_frame()
+    if frame is not None:
+        frame.select()
+    command = walker.command_of(name) if name else ""
+    by = f"by `{command}` ({name})" if command else f"by {name or 'the kernel of ' + first.where}"
+    report.notes.append(f"first sent {by} at event {first.event}, "
+                        f"{text.format_time(first.vtime_ns)}: goto {first.event}")
+
+
+def explain_way(report: explain.Report) -> None:
+    """A packet that was neither dropped nor lost: where its time went."""
+    events = client.packet_events(report.event.packet)
+    waits: List[Any] = []
+    for before, after in zip(events, events[1:]):
+        waits.append((after.vtime_ns - before.vtime_ns, before, after))
+    if not waits:
+        report.summary = "it was sent, and nothing more is recorded of it: it is still on its way"
+        return
+    longest = max(waits, key=lambda item: (item[0], -item[1].event))
+    total = events[-1].vtime_ns - events[0].vtime_ns
+    report.summary = f"it was neither dropped nor lost; it was {total / 1e9:.6f} s on its way"
+    for wait, before, after in waits:
+        where = f"on the link from {before.where} to {after.where}" if before.kind == "tx" \
+            else f"in {before.where}"
+        mark = ", the longest" if (wait, before, after) == longest and len(waits) > 1 else ""
+        report.notes.append(f"{wait / 1e9:.6f} s {where}{mark}: goto {before.event}, "
+                            f"goto {after.event}")
+
+
+# --- telling ---
+
+def writer_lines(state: reasons.State) -> List[str]:
+    writer = state.writer
+    if writer is None:
+        return []
+    lines = [f"      set by {explain.told(writer)} at event {writer.place[0]}, "
+             f"{text.format_time(writer.vtime_ns)}, in {writer.source}"]
+    lines.append(f"      goto {reasons.goto_text(writer.place)}")
+    return lines
+
+
+def state_line(state: reasons.State) -> str:
+    note = f" ({state.note})" if state.note else ""
+    return f"{state.name} = {state.value}{note}"
+
+
+def headline(report: explain.Report) -> str:
+    event = report.event
+    packet = f"packet {text.format_packet(event)}" if event.packet else \
+        "a packet that was never sent"
+    time = text.format_time(event.vtime_ns)
+    if event.kind == "lost":
+        return f"{packet} was lost ({report.reason}) at event {event.event}, {time}"
+    if event.kind == "drop":
+        return (f"{event.where} dropped {packet}, {event.length} bytes ({report.reason}), at event "
+                f"{event.event}, {time}")
+    return f"{packet}: the last that is recorded of it is {event.kind} on {event.where} at event " \
+           f"{event.event}, {time}"
+
+
+def describe(report: explain.Report) -> str:
+    head = headline(report)
+    lines = [head + "."]
+    if report.summary:
+        lines.append(f"Why: {report.summary}.")
+    for number, decision in enumerate(report.decisions):
+        lines.append(f"  {'decided' if not number else 'because'} in {decision.source}")
+        if decision.source.text:
+            lines.append(f"      {decision.source.text}")
+        if decision.what:
+            lines.append(f"      {decision.what}")
+        lines += [f"      where {state_line(state)}" for state in decision.states]
+        lines.append(f"      goto {reasons.goto_text(decision.place)}")
+    for state in report.states:
+        lines.append(f"  state {state_line(state)}")
+        lines += writer_lines(state)
+    lines += [f"  {note}" for note in report.notes]
+    if report.is_guess:
+        lines.append("  What it means is a guess: this was put together from what happened."
+                     if report.summary else
+                     "  What it means is for you to say: `why` knows nothing more of this place.")
+    lines.append(f"  goto {report.event.event} leads to the event itself")
+    return "\n".join(lines)
+
+
+def source_json(source: reasons.Source) -> Dict[str, Any]:
+    return {"function": source.function, "file": source.file, "line": source.line,
+            "text": source.text}
+
+
+def state_json(state: reasons.State) -> Dict[str, Any]:
+    data: Dict[str, Any] = {"name": state.name, "value": state.value, "note": state.note,
+                            "goto": reasons.goto_text(state.place) if state.place else None,
+                            "writer": None}
+    writer = state.writer
+    if writer is not None:
+        data["writer"] = {"event": writer.place[0], "goto": reasons.goto_text(writer.place),
+                          "vtime_ns": writer.vtime_ns, "task": writer.task,
+                          "command": writer.command, "source": source_json(writer.source),
+                          "stack": writer.stack}
+    return data
+
+
+def to_json(report: explain.Report) -> str:
+    event = report.event
+    return json.dumps({
+        "event": event.event, "kind": event.kind, "node": event.node_name,
+        "vtime_ns": event.vtime_ns, "packet": event.packet, "hop": event.hop,
+        "reason": report.reason, "summary": report.summary, "is_guess": report.is_guess,
+        "decisions": [{"source": source_json(decision.source), "what": decision.what,
+                       "goto": reasons.goto_text(decision.place),
+                       "states": [state_json(state) for state in decision.states]}
+                      for decision in report.decisions],
+        "states": [state_json(state) for state in report.states], "notes": report.notes})
+
+
+class Selected:
+    """What is selected, to come back to."""
+
+    def __init__(self) -> None:
+        self.target = client.position().target
+        self.thread: Optional[gdb.InferiorThread] = gdb.selected_thread()
+        self.level = 0
+        try:
+            self.level = gdb.selected_frame().level()
+        except gdb.error:
+            pass
+
+    def restore(self) -> None:
+        with reasons.silence():
+            if client.position().target != self.target:
+                moves.go(self.target)
+            if self.thread is not None and self.thread.is_valid():
+                self.thread.switch()
+            gdb.execute(f"frame {self.level}", to_string=True)
+
+
+class Breakpoints:
+    """None of the user's stops a walk."""
+
+    def __init__(self) -> None:
+        self.disabled = [item for item in gdb.breakpoints() if item.enabled]
+
+    def __enter__(self) -> None:
+        for item in self.disabled:
+            item.enabled = False
+
+    def __exit__(self, *_: object) -> None:
+        for item in self.disabled:
+            if item.is_valid():
+                item.enabled = True
+
+
+class Why(Command):
+    """Tell why a packet was dropped, lost or late: why [--json] [ID]
+
+  why            the last drop or loss before here; at the run's beginning, before
+                 its failure
+  why 795        what became of packet 795, and why
+  why event 812  the drop or loss at event 812
+
+It names the condition in the kernel's sources that decided it, the state that
+the condition looked at, and who put that state there: the event, the program
+and the function. The lines `goto PLACE` lead there. The replay stays where it
+is. What is put together from what happened, and so is a guess, says so."""
+
+    def __init__(self) -> None:
+        super().__init__("why", gdb.COMMAND_STATUS)
+
+    def complete(self, argument: str, word: str) -> Completion:
+        return [name for name in ("--json", "event ") if name.startswith(word)]
+
+    def run(self, argument: str) -> None:
+        words = argument.split()
+        is_json = "--json" in words
+        nodes: List[Node] = client.nodes()
+        walker = reasons.Walker(nodes)
+        event = which(" ".join(word for word in words if word != "--json"), walker)
+        selected = Selected()
+        try:
+            with Breakpoints():
+                report = investigate(event, walker)
+                tell_origin(report, walker)
+        finally:
+            selected.restore()
+        print(to_json(report) if is_json else describe(report))
+
+
+def register() -> None:
+    Why()

@@ -112,6 +112,9 @@ static struct bh_error *list(const struct bh_trace *trace, const char *filter_te
 		error = bh_trace_hand_over(trace);
 	if (!error)
 		error = bh_packets_create(&source, &packets);
+	if (!error && bh_packets_missing(packets))
+		bh_cli_note("%s.debug is missing: what made packets and who read them isn't known",
+			    bh_packets_missing(packets));
 	if (!error)
 		error = print_packets(packets, filter, is_json);
 	bh_packets_destroy(packets);

@@ -2,6 +2,7 @@
 /* The door to libdw: see symbols.h. */
 #include "common/symbols.h"
 
+#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,73 @@ int bh_symbols_describe(const struct bh_symbols *symbols, uint64_t address, char
 	else
 		snprintf(text_ret, size, "%s+0x%llx", name, (unsigned long long)offset);
 	return 1;
+}
+
+uint64_t bh_symbols_address(const struct bh_symbols *symbols, const char *function)
+{
+	int count = symbols ? dwfl_module_getsymtab(symbols->module) : 0;
+
+	for (int i = 1; i < count; i++) {
+		GElf_Sym symbol;
+		GElf_Addr address;
+		const char *name = dwfl_module_getsym_info(symbols->module, i, &symbol, &address,
+							   NULL, NULL, NULL);
+
+		if (name && GELF_ST_TYPE(symbol.st_info) == STT_FUNC && !strcmp(name, function))
+			return address;
+	}
+	return 0;
+}
+
+/* --- types --- */
+
+/* A member, also of unnamed structures and unions in it, however deep. */
+static int find_member(Dwarf_Die *structure, const char *name, uint64_t *offset_ret)
+{
+	Dwarf_Die child;
+
+	if (dwarf_child(structure, &child))
+		return 0;
+	do {
+		Dwarf_Attribute attribute;
+		Dwarf_Word offset = 0;
+		Dwarf_Die type;
+		const char *is = dwarf_diename(&child);
+
+		if (dwarf_tag(&child) != DW_TAG_member)
+			continue;
+		if (dwarf_attr(&child, DW_AT_data_member_location, &attribute))
+			dwarf_formudata(&attribute, &offset);
+		if (is && !strcmp(is, name)) {
+			*offset_ret = offset;
+			return 1;
+		}
+		if (!is && dwarf_attr(&child, DW_AT_type, &attribute) &&
+		    dwarf_formref_die(&attribute, &type) && find_member(&type, name, offset_ret)) {
+			*offset_ret += offset;
+			return 1;
+		}
+	} while (!dwarf_siblingof(&child, &child));
+	return 0;
+}
+
+int bh_symbols_member(const struct bh_symbols *symbols, uint64_t function, const char *structure,
+		      const char *member, uint64_t *offset_ret)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *unit = symbols ? dwfl_module_addrdie(symbols->module, function, &bias) : NULL;
+	Dwarf_Die child;
+
+	if (!unit || dwarf_child(unit, &child))
+		return 0;
+	do {
+		const char *name = dwarf_diename(&child);
+
+		if (dwarf_tag(&child) == DW_TAG_structure_type && name &&
+		    !strcmp(name, structure) && !dwarf_hasattr(&child, DW_AT_declaration))
+			return find_member(&child, member, offset_ret);
+	} while (!dwarf_siblingof(&child, &child));
+	return 0;
 }
 
 /* --- stacks of programs --- */

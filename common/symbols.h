@@ -30,6 +30,13 @@ int bh_symbols_describe(const struct bh_symbols *symbols, uint64_t address, char
 int bh_symbols_function(const struct bh_symbols *symbols, uint64_t address, char *text_ret,
 			size_t size);
 
+/* The address of a function; 0 if there is none of this name. */
+uint64_t bh_symbols_address(const struct bh_symbols *symbols, const char *function);
+/* The offset in bytes of a structure's member ("sk_buff", "head"), which may be in an unnamed part
+ * of it, as the source file that has the function sees it. Returns 0 if it isn't known. */
+int bh_symbols_member(const struct bh_symbols *symbols, uint64_t function, const char *structure,
+		      const char *member, uint64_t *offset_ret);
+
 /* --- stacks of programs --- */
 
 /* In DWARF's order: rax rdx rcx rbx rsi rdi rbp rsp r8 ... r15 rip. */

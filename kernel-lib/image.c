@@ -493,6 +493,16 @@ size_t bh_image_text_size(const struct bh_image *image)
 	return page_up(image->segments[0].memory_size);
 }
 
+struct bh_error *bh_image_read_text(const struct bh_image *image, void *text_ret, size_t size)
+{
+	const uint8_t *bytes = file_range(image, image->segments[0].offset, size);
+
+	if (!bytes)
+		return bad_image(image, "its code ends early");
+	memcpy(text_ret, bytes, size);
+	return NULL;
+}
+
 const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret)
 {
 	*length_ret = image->build_id_length;

@@ -29,6 +29,8 @@ uint64_t bh_image_entry(const struct bh_image *image);
 uint64_t bh_image_dynamic(const struct bh_image *image);
 /* The part with code and constants, shared between nodes: from offset 0, this many bytes. */
 size_t bh_image_text_size(const struct bh_image *image);
+/* Copies the code and constants from the file, and what follows them there up to size. */
+struct bh_error *bh_image_read_text(const struct bh_image *image, void *text_ret, size_t size);
 const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret);
 /* Offsets of all functions' patchable entries (each a 5-byte NOP), ascending. NULL and 0 if the
  * image has none. */

@@ -203,7 +203,6 @@ extern const char bh_user_iret[];
 /* entry.S and fp.c: FP registers of the program that trapped last may still be in place. What runs
  * then is marked with BH_NO_FP, or calls this first. */
 #define BH_NO_FP __attribute__((target("general-regs-only")))
-void bh_fp_save(void);
 extern char bh_fp_is_live;
 void bh_fp_wrap_user_ops(const struct bh_user_ops *ops, struct bh_user_ops *wrapped_ret);
 void bh_fp_wrap_host_ops(const struct bh_host_ops *ops, struct bh_host_ops *wrapped_ret);

@@ -206,6 +206,15 @@ struct bh_task_view {
 	uint64_t node;		   /* node id */
 };
 #define BH_USER_REGS_WORDS 21
+/* Of these words the number of the system call, while the program is in one. */
+#define BH_USER_REGS_CALL 15
+
+/* "sendto"; NULL for a number that is no system call's. */
+const char *bh_posix_call_name(uint64_t number);
+
+/* For functions of the host that kernel code enters by another way than through its tables, before
+ * anything that may use FP registers: puts those of a program aside. */
+void bh_fp_save(void);
 
 /* A mapped program or library. Fixed size, so that it can be read from another process. */
 struct bh_posix_image {

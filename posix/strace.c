@@ -23,6 +23,11 @@ static const char *const names[NAME_COUNT] = {
 #include "posix/syscall_names.h"
 };
 
+const char *bh_posix_call_name(uint64_t number)
+{
+	return number < NAME_COUNT ? names[number] : NULL;
+}
+
 /*
  * How arguments are shown, a letter each: d number, u unsigned number, x hexadecimal, p address,
  * o octal, s string, w bytes that the next argument counts, r bytes that the result counts, v the

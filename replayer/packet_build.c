@@ -4,82 +4,16 @@
  * by packet_cache.c. Events and records are gone through side by side, both in the order in which
  * they happened. What the words mean is in docs/packets.md.
  */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
+#include "replayer/packet_builder.h"
 
-#include "replayer/drop_names.h"
-#include "replayer/packet_pass.h"
-#include "replayer/packet_table.h"
-
-#define NONE UINT32_MAX
-
-/* What became of a frame that a node has received. */
-enum branch { BRANCH_OPEN, BRANCH_WENT_ON, BRANCH_CHANGED, BRANCH_DROPPED, BRANCH_LOST };
-
-struct build_hop {
-	struct bh_packet_hop hop;
-	uint32_t packet;
-	uint32_t next;	   /* hop of the same packet */
-	uint32_t previous; /* RX with the same lineage */
-	uint8_t branch;
-	uint8_t arrived;     /* of a TX: an RX or LOST tells of it */
-	const char *changed; /* what it became, of BRANCH_CHANGED */
-};
-
-struct build_packet {
-	struct bh_packet packet;
-	uint32_t first_hop, last_hop, last_tx;
-	uint32_t last_received; /* of the lineage that it began */
-	uint32_t first_end, last_end;
-};
-
-struct build_end {
-	struct bh_packet_end end;
-	uint32_t next;
-};
-
-/* Newest packet with a key. */
-struct keys {
-	struct {
-		uint64_t key;
-		uint32_t packet;
-	} * slots;
-	size_t size, used;
-};
-
-struct builder {
-	const struct bh_trace *trace;
-	struct bh_packets *table;
-	struct bh_drop_names *names;
-	struct build_packet *packets;
-	size_t packet_count, packet_room;
-	struct build_hop *hops;
-	size_t hop_count, hop_room;
-	struct build_end *ends;
-	size_t end_count, end_room;
-	struct keys keys;
-	uint32_t *hop_of_event;
-	uint64_t event_count;
-	/* The next record. */
-	struct bh_cursor stream;
-	uint8_t type;
-	uint64_t record_event;
-	int has_record, is_out_of_memory;
-	/* What records said of the event that is next. */
-	uint64_t mark;
-	const uint8_t *frame;
-	uint32_t captured;
-};
-
-static struct bh_error *out_of_memory(void)
+struct bh_error *bh_builder_no_memory(void)
 {
 	return bh_error_new(BH_ERR_NOMEM, "out of memory for the packets of the run");
 }
 
 /* --- growing arrays --- */
 
-static int make_room(void **array, size_t count, size_t *room, size_t size)
+int bh_builder_room(void **array, size_t count, size_t *room, size_t size)
 {
 	if (count < *room)
 		return 1;
@@ -95,8 +29,8 @@ static int make_room(void **array, size_t count, size_t *room, size_t size)
 
 static uint32_t add_packet(struct builder *builder)
 {
-	if (!make_room((void **)&builder->packets, builder->packet_count, &builder->packet_room,
-		       sizeof(*builder->packets))) {
+	if (!bh_builder_room((void **)&builder->packets, builder->packet_count,
+			     &builder->packet_room, sizeof(*builder->packets))) {
 		builder->is_out_of_memory = 1;
 		return NONE;
 	}
@@ -110,8 +44,8 @@ static uint32_t add_packet(struct builder *builder)
 
 static uint32_t add_hop(struct builder *builder, uint32_t owner, const struct bh_event *event)
 {
-	if (owner == NONE || !make_room((void **)&builder->hops, builder->hop_count,
-					&builder->hop_room, sizeof(*builder->hops))) {
+	if (owner == NONE || !bh_builder_room((void **)&builder->hops, builder->hop_count,
+					      &builder->hop_room, sizeof(*builder->hops))) {
 		builder->is_out_of_memory |= owner != NONE;
 		return NONE;
 	}
@@ -129,6 +63,8 @@ static uint32_t add_hop(struct builder *builder, uint32_t owner, const struct bh
 		.packet = owner,
 		.next = NONE,
 		.previous = NONE,
+		.end = NONE,
+		.merged = NONE,
 	};
 	if (packet->last_hop == NONE)
 		packet->first_hop = number;
@@ -139,25 +75,6 @@ static uint32_t add_hop(struct builder *builder, uint32_t owner, const struct bh
 		packet->last_tx = number;
 	builder->hop_of_event[event->event] = number;
 	return number;
-}
-
-static void add_end(struct builder *builder, uint32_t owner, const struct bh_packet_end *end)
-{
-	struct build_packet *packet = &builder->packets[owner];
-
-	if (!make_room((void **)&builder->ends, builder->end_count, &builder->end_room,
-		       sizeof(*builder->ends))) {
-		builder->is_out_of_memory = 1;
-		return;
-	}
-	uint32_t number = (uint32_t)builder->end_count++;
-
-	builder->ends[number] = (struct build_end){.end = *end, .next = NONE};
-	if (packet->last_end == NONE)
-		packet->first_end = number;
-	else
-		builder->ends[packet->last_end].next = number;
-	packet->last_end = number;
 }
 
 /* --- keys --- */
@@ -171,13 +88,15 @@ static size_t key_slot(const struct keys *keys, uint64_t key)
 	return slot;
 }
 
-static uint32_t key_find(const struct keys *keys, uint64_t key)
+uint32_t bh_builder_key_find(const struct builder *builder, uint64_t key)
 {
+	const struct keys *keys = &builder->keys;
+
 	if (!key || !keys->size)
 		return NONE;
 	size_t slot = key_slot(keys, key);
 
-	return keys->slots[slot].key ? keys->slots[slot].packet : NONE;
+	return keys->slots[slot].key ? keys->slots[slot].number : NONE;
 }
 
 static int keys_grow(struct keys *keys)
@@ -198,7 +117,7 @@ static int keys_grow(struct keys *keys)
 	return 1;
 }
 
-static void key_set(struct builder *builder, uint64_t key, uint32_t packet)
+void bh_builder_key_set(struct builder *builder, uint64_t key, uint32_t number)
 {
 	struct keys *keys = &builder->keys;
 
@@ -212,73 +131,26 @@ static void key_set(struct builder *builder, uint64_t key, uint32_t packet)
 
 	keys->used += !keys->slots[slot].key;
 	keys->slots[slot].key = key;
-	keys->slots[slot].packet = packet;
+	keys->slots[slot].number = number;
 }
 
-/* --- records --- */
-
-static struct bh_error *bad_stream(void)
+/* The newest arrival of a lineage at a node. */
+uint32_t bh_builder_arrival(const struct builder *builder, uint64_t lineage, uint32_t node)
 {
-	return bh_error_new(BH_ERR_INTERNAL, "the replay told something malformed");
+	uint32_t hop =
+		lineage && lineage <= builder->event_count ? builder->hop_of_event[lineage] : NONE;
+
+	if (hop == NONE)
+		return NONE;
+	hop = builder->packets[builder->hops[hop].packet].last_received;
+	while (hop != NONE && builder->hops[hop].hop.node != node)
+		hop = builder->hops[hop].previous;
+	return hop;
 }
 
-static void next_record(struct builder *builder)
+const char *bh_builder_keep(struct builder *builder, const char *text)
 {
-	builder->has_record = bh_cursor_left(&builder->stream) > 0 && !builder->stream.failed;
-	if (!builder->has_record)
-		return;
-	builder->type = bh_cursor_u8(&builder->stream);
-	builder->record_event = bh_cursor_varint(&builder->stream);
-}
-
-static struct bh_error *read_device(struct builder *builder)
-{
-	struct bh_packets *table = builder->table;
-	uint64_t node = bh_cursor_varint(&builder->stream);
-	uint64_t device = bh_cursor_varint(&builder->stream);
-	uint64_t length = bh_cursor_varint(&builder->stream);
-	const char *name = length < 64 ? bh_cursor_bytes(&builder->stream, length) : NULL;
-
-	if (!name || node >= bh_trace_node_count(builder->trace) || device > 1000)
-		return bad_stream();
-	struct bh_packet_device *devices =
-		realloc(table->devices, (table->device_count + 1) * sizeof(*devices));
-
-	if (!devices)
-		return out_of_memory();
-	table->devices = devices;
-	devices[table->device_count++] = (struct bh_packet_device){
-		(uint32_t)node, (uint32_t)device, bh_packets_keep(table, name, length)};
-	return NULL;
-}
-
-static struct bh_error *read_frame(struct builder *builder)
-{
-	builder->mark = bh_cursor_varint(&builder->stream);
-	uint64_t length = bh_cursor_varint(&builder->stream);
-
-	builder->frame =
-		length <= BH_PACKET_SNAP ? bh_cursor_bytes(&builder->stream, length) : NULL;
-	builder->captured = (uint32_t)length;
-	return builder->frame ? NULL : bad_stream();
-}
-
-/* All records up to this event, included. */
-static struct bh_error *read_records(struct builder *builder, uint64_t event)
-{
-	builder->frame = NULL;
-	builder->captured = 0;
-	builder->mark = 0;
-	while (builder->has_record && builder->record_event <= event) {
-		if (builder->type == BH_PASS_DEVICE)
-			BH_TRY(read_device(builder));
-		else if (builder->type == BH_PASS_FRAME && builder->record_event == event)
-			BH_TRY(read_frame(builder));
-		else
-			return bad_stream();
-		next_record(builder);
-	}
-	return builder->stream.failed ? bad_stream() : NULL;
+	return text ? bh_packets_keep(builder->table, text, strlen(text)) : NULL;
 }
 
 /* --- frames --- */
@@ -305,6 +177,12 @@ static void set_frame(struct builder *builder, uint32_t number, uint32_t before)
 }
 
 /* --- packets --- */
+
+/* What related frames are found by. */
+struct born_keys {
+	uint64_t datagram, segment;
+	int is_first; /* fragment of the datagram */
+};
 
 static uint32_t begin_packet(struct builder *builder, const struct bh_event *event, uint32_t parent,
 			     enum bh_packet_relation relation, int is_guess)
@@ -333,44 +211,37 @@ static uint32_t packet_number(const struct builder *builder, uint64_t id)
 	return id ? builder->hops[builder->hop_of_event[id]].packet : NONE;
 }
 
-/* The packet of an event that was received, or NONE. */
-static uint32_t packet_received(const struct builder *builder, uint64_t event)
+/* The hop of an event in which a frame was received, or NONE. */
+static uint32_t hop_received(const struct builder *builder, uint64_t event)
 {
 	uint32_t hop = event ? builder->hop_of_event[event] : NONE;
 
-	return hop == NONE || builder->hops[hop].hop.is_tx ? NONE : builder->hops[hop].packet;
-}
-
-/* The newest arrival of a lineage at a node. */
-static uint32_t find_arrival(const struct builder *builder, uint64_t lineage, uint32_t node)
-{
-	uint32_t hop =
-		lineage && lineage <= builder->event_count ? builder->hop_of_event[lineage] : NONE;
-
-	if (hop == NONE)
-		return NONE;
-	hop = builder->packets[builder->hops[hop].packet].last_received;
-	while (hop != NONE && builder->hops[hop].hop.node != node)
-		hop = builder->hops[hop].previous;
-	return hop;
+	return hop == NONE || builder->hops[hop].hop.is_tx ? NONE : hop;
 }
 
 /* A fragment that isn't the first belongs to the packet that the first one does. */
 static uint32_t find_first_fragment(const struct builder *builder, uint64_t key)
 {
-	uint32_t first = key_find(&builder->keys, key);
+	uint32_t first = bh_builder_key_find(builder, key);
 
 	if (first == NONE || builder->packets[first].packet.relation != BH_PACKET_FRAGMENT)
 		return first;
 	return packet_number(builder, builder->packets[first].packet.parent);
 }
 
+/* What made it, by the mark on its buffer or, if that says nothing of a task, by the event in which
+ * it was sent. */
 static void describe_origin(struct builder *builder, struct bh_packet *packet,
 			    const struct bh_event *event)
 {
-	struct bh_event cause;
+	const struct build_mark *mark = bh_builder_mark(builder, builder->mark);
 	struct bh_packet_origin *origin = &packet->origin;
+	struct bh_event cause;
 
+	if (mark && mark->origin.kind != BH_ORIGIN_UNKNOWN && mark->origin.event <= event->event) {
+		*origin = mark->origin;
+		return;
+	}
 	origin->event = event->event;
 	origin->vtime_ns = event->vtime_ns;
 	if (!event->cause)
@@ -386,43 +257,130 @@ static void describe_origin(struct builder *builder, struct bh_packet *packet,
 						      : BH_ORIGIN_OTHER;
 	origin->event = cause.event;
 	origin->vtime_ns = cause.vtime_ns;
+	origin->is_guess = builder->is_blind;
+}
+
+/* The arrival that made the node make this packet, or NONE. A program, or a thread of the
+ * kernel, may have done so by chance in the same event. */
+static uint32_t find_reason(struct builder *builder, const struct bh_event *event,
+			    int *is_guess_ret)
+{
+	const struct build_mark *mark = bh_builder_mark(builder, builder->mark);
+	int is_task = mark && mark->origin.kind != BH_ORIGIN_UNKNOWN;
+
+	*is_guess_ret = is_task || builder->is_blind;
+	return hop_received(builder, is_task ? mark->origin.event : event->cause);
+}
+
+/* Of a buffer of which a part was sent before: cut from it, or the same once more. */
+static uint32_t find_sibling(struct builder *builder, const struct bh_event *event,
+			     enum bh_packet_relation *relation_ret)
+{
+	const struct build_mark *mark = bh_builder_mark(builder, builder->mark);
+
+	if (!mark || mark->packet == NONE || mark->node != event->node)
+		return NONE;
+	const struct build_packet *first = &builder->packets[mark->packet];
+	const struct bh_packet_hop *hop = &builder->hops[first->first_hop].hop;
+
+	*relation_ret = hop->length == event->length && hop->captured == builder->captured &&
+					bh_packet_is_unchanged(hop->frame, builder->frame,
+							       builder->captured)
+				? BH_PACKET_COPY
+				: BH_PACKET_SEGMENT;
+	return mark->packet;
+}
+
+/* What made the node send this: sets relation_ret, which stays as it is if nothing did. */
+static uint32_t find_cause(struct builder *builder, const struct bh_event *event,
+			   const struct bh_frame_layers *layers,
+			   enum bh_packet_relation *relation_ret, int *is_guess_ret)
+{
+	struct bh_frame_layers question;
+	uint32_t arrival = find_reason(builder, event, is_guess_ret);
+
+	if (arrival == NONE)
+		return NONE;
+	struct build_hop *hop = &builder->hops[arrival];
+
+	layers_of(hop, &question);
+	*relation_ret = BH_PACKET_CAUSED;
+	if (bh_packet_is_answer(&question, layers)) {
+		*relation_ret = BH_PACKET_REPLY;
+		hop->answered |= !*is_guess_ret;
+	}
+	return hop->packet;
+}
+
+static void mark_changed(struct builder *builder, uint32_t arrival, const char *what)
+{
+	struct build_hop *hop = &builder->hops[arrival];
+
+	if (hop->branch == BRANCH_OPEN || hop->branch == BRANCH_DROPPED) {
+		hop->branch = BRANCH_CHANGED;
+		hop->changed = what;
+	}
+}
+
+/* The kernel copied it out of one that had arrived. */
+static uint32_t find_cut(struct builder *builder, const struct bh_event *event)
+{
+	const struct build_mark *mark = bh_builder_mark(builder, builder->mark);
+	uint32_t arrival = mark ? bh_builder_arrival(builder, mark->part_of, event->node) : NONE;
+
+	if (arrival == NONE)
+		return NONE;
+	mark_changed(builder, arrival, "fragmented");
+	return builder->hops[arrival].packet;
+}
+
+static uint32_t find_parent(struct builder *builder, const struct bh_event *event,
+			    const struct bh_frame_layers *layers, const struct born_keys *keys,
+			    enum bh_packet_relation *relation_ret, int *is_guess_ret)
+{
+	uint32_t parent = find_cut(builder, event);
+
+	*relation_ret = BH_PACKET_FRAGMENT;
+	if (parent == NONE && keys->datagram && !keys->is_first)
+		parent = find_first_fragment(builder, keys->datagram);
+	if (parent != NONE)
+		return parent;
+	*relation_ret = BH_PACKET_RETRANSMISSION;
+	parent = bh_builder_key_find(builder, keys->segment);
+	if (parent == NONE)
+		parent = find_sibling(builder, event, relation_ret);
+	if (parent == NONE)
+		parent = find_cause(builder, event, layers, relation_ret, is_guess_ret);
+	return parent;
 }
 
 /* A frame that came over no link. */
 static struct bh_error *see_born(struct builder *builder, const struct bh_event *event)
 {
 	struct bh_frame_layers layers;
-	int is_first = 0, is_guess = 0;
-	uint32_t parent = NONE;
 	enum bh_packet_relation relation = BH_PACKET_ALONE;
+	struct born_keys keys = {0};
+	int is_guess = 0;
 
 	bh_frame_layers_read(builder->frame, builder->captured, event->length, &layers);
-	uint64_t datagram = bh_packet_datagram_key(&layers, event->node, &is_first);
-	uint64_t segment = bh_packet_segment_key(&layers, event->node);
-
-	if (datagram && !is_first) {
-		parent = find_first_fragment(builder, datagram);
-		relation = BH_PACKET_FRAGMENT;
-	}
-	if (parent == NONE) {
-		parent = key_find(&builder->keys, segment);
-		relation = BH_PACKET_RETRANSMISSION;
-	}
-	if (parent == NONE) {
-		parent = packet_received(builder, event->cause);
-		relation = BH_PACKET_REPLY;
-		is_guess = 1;
-	}
+	keys.datagram = bh_packet_datagram_key(&layers, event->node, &keys.is_first);
+	keys.segment = bh_packet_segment_key(&layers, event->node);
+	uint32_t parent = find_parent(builder, event, &layers, &keys, &relation, &is_guess);
 	uint32_t number = begin_packet(builder, event, parent, relation, is_guess);
 	uint32_t hop = add_hop(builder, number, event);
 
 	if (hop == NONE)
-		return out_of_memory();
+		return bh_builder_no_memory();
 	set_frame(builder, hop, NONE);
 	describe_origin(builder, &builder->packets[number].packet, event);
-	if (is_first)
-		key_set(builder, datagram, number);
-	key_set(builder, segment, number);
+
+	struct build_mark *mark = bh_builder_mark(builder, builder->mark);
+
+	if (mark && mark->packet == NONE)
+		mark->packet = number;
+	if (keys.is_first)
+		bh_builder_key_set(builder, keys.datagram, number);
+	bh_builder_key_set(builder, keys.segment, number);
 	return NULL;
 }
 
@@ -448,16 +406,6 @@ static uint32_t find_again(const struct builder *builder, uint32_t packet,
 			return packet;
 	}
 	return NONE;
-}
-
-static void mark_changed(struct builder *builder, uint32_t arrival, const char *what)
-{
-	struct build_hop *hop = &builder->hops[arrival];
-
-	if (hop->branch == BRANCH_OPEN || hop->branch == BRANCH_DROPPED) {
-		hop->branch = BRANCH_CHANGED;
-		hop->changed = what;
-	}
 }
 
 /* A child that a node made of what arrived. */
@@ -522,7 +470,7 @@ static uint32_t decide(struct builder *builder, const struct bh_event *event, ui
 static struct bh_error *see_forwarded(struct builder *builder, const struct bh_event *event)
 {
 	struct bh_frame_layers layers;
-	uint32_t arrival = find_arrival(builder, event->packet, event->node), number;
+	uint32_t arrival = bh_builder_arrival(builder, event->packet, event->node), number;
 	int is_first = 0;
 
 	bh_frame_layers_read(builder->frame, builder->captured, event->length, &layers);
@@ -536,12 +484,12 @@ static struct bh_error *see_forwarded(struct builder *builder, const struct bh_e
 	uint32_t hop = add_hop(builder, number, event);
 
 	if (hop == NONE)
-		return out_of_memory();
+		return bh_builder_no_memory();
 	set_frame(builder, hop, before);
 	if (builder->packets[number].packet.id == event->event)
 		describe_origin(builder, &builder->packets[number].packet, event);
 	if (is_first)
-		key_set(builder, datagram, number);
+		bh_builder_key_set(builder, datagram, number);
 	return NULL;
 }
 
@@ -554,7 +502,7 @@ static struct bh_error *see_received(struct builder *builder, const struct bh_ev
 	uint32_t hop = add_hop(builder, builder->hops[sent].packet, event);
 
 	if (hop == NONE)
-		return out_of_memory();
+		return bh_builder_no_memory();
 	struct build_hop *received = &builder->hops[hop];
 	uint32_t root =
 		event->packet <= builder->event_count ? builder->hop_of_event[event->packet] : NONE;
@@ -584,15 +532,56 @@ static void see_lost(struct builder *builder, const struct bh_event *event)
 
 	if (hop == NONE)
 		return;
-	end.reason = reason ? bh_packets_keep(builder->table, reason, strlen(reason)) : NULL;
+	end.reason = bh_builder_keep(builder, reason);
 	builder->hops[hop].arrived = 1;
 	builder->hops[hop].branch = BRANCH_LOST;
-	add_end(builder, builder->hops[hop].packet, &end);
+	bh_builder_end_add(builder, builder->hops[hop].packet,
+			   bh_builder_end_create(builder, &end));
+}
+
+/* A kernel threw away what had never been on a link. */
+static struct bh_error *see_unsent(struct builder *builder, const struct bh_event *event,
+				   const struct bh_packet_end *end)
+{
+	struct bh_frame_layers layers;
+	enum bh_packet_relation relation = BH_PACKET_ALONE;
+	int is_guess = 0;
+
+	bh_frame_layers_read(builder->frame, builder->captured, builder->captured, &layers);
+	uint32_t parent = find_cause(builder, event, &layers, &relation, &is_guess);
+	uint32_t number = begin_packet(builder, event, parent, relation, is_guess);
+
+	if (number == NONE)
+		return bh_builder_no_memory();
+	struct bh_packet *packet = &builder->packets[number].packet;
+
+	packet->frame = builder->frame;
+	packet->captured = builder->captured;
+	packet->length = builder->length ? (uint32_t)builder->length : event->length;
+	describe_origin(builder, packet, event);
+	bh_builder_end_add(builder, number, bh_builder_end_create(builder, end));
+	return NULL;
+}
+
+static int is_fragment(const struct build_hop *hop)
+{
+	struct bh_frame_layers layers;
+
+	layers_of(hop, &layers);
+	return layers.ip_count && layers.ips[0].is_fragment;
+}
+
+/* icmpv6_rcv() of 6.1 (net/ipv6/icmp.c) frees what it has answered as dropped, for want of a better
+ * reason. */
+static int is_handled(const struct build_hop *hop, const char *reason, const char *function)
+{
+	return hop->answered && reason && !strcmp(reason, "NOT_SPECIFIED") && function &&
+	       !strcmp(function, "icmpv6_rcv");
 }
 
 static struct bh_error *see_dropped(struct builder *builder, const struct bh_event *event)
 {
-	uint32_t arrival = find_arrival(builder, event->packet, event->node), number;
+	uint32_t arrival = bh_builder_arrival(builder, event->packet, event->node);
 	const char *reason = bh_drop_reason(builder->names, event);
 	const char *function = bh_drop_function(builder->names, event);
 	struct bh_packet_end end = {
@@ -602,37 +591,32 @@ static struct bh_error *see_dropped(struct builder *builder, const struct bh_eve
 		.vtime_ns = event->vtime_ns,
 	};
 
-	end.reason = reason ? bh_packets_keep(builder->table, reason, strlen(reason)) : NULL;
-	end.function =
-		function ? bh_packets_keep(builder->table, function, strlen(function)) : NULL;
+	end.reason = bh_builder_keep(builder, reason);
+	end.function = bh_builder_keep(builder, function);
 	if (arrival != NONE) {
-		number = builder->hops[arrival].packet;
-		if (builder->hops[arrival].branch != BRANCH_OPEN)
-			return NULL; /* a copy within the node; the packet itself went on */
-		builder->hops[arrival].branch = BRANCH_DROPPED;
-	} else {
-		number = begin_packet(builder, event, packet_received(builder, event->cause),
-				      BH_PACKET_REPLY, 1);
-		if (number == NONE)
-			return out_of_memory();
-		struct bh_packet *packet = &builder->packets[number].packet;
+		struct build_hop *hop = &builder->hops[arrival];
 
-		packet->frame = builder->frame;
-		packet->captured = builder->captured;
-		packet->length = event->length;
-		describe_origin(builder, packet, event);
+		/* Freed with the buffer that took it in. */
+		if (function && !strcmp(function, "skb_release_data") && is_fragment(hop))
+			mark_changed(builder, arrival, "reassembled");
+		/* Else a copy within the node: the packet itself went on. */
+		else if (hop->branch == BRANCH_OPEN && hop->reader != READER_PROGRAM &&
+			 !is_handled(hop, reason, function)) {
+			hop->branch = BRANCH_DROPPED;
+			hop->end = bh_builder_end_create(builder, &end);
+		}
+		return NULL;
 	}
-	add_end(builder, number, &end);
-	return NULL;
+	return see_unsent(builder, event, &end);
 }
 
 static struct bh_error *see_event(struct builder *builder, const struct bh_event *event)
 {
-	BH_TRY(read_records(builder, event->event));
 	switch (event->kind) {
 	case BH_EVENT_TX:
 		if (!builder->frame)
-			return bad_stream();
+			return bh_error_new(BH_ERR_INTERNAL, "the replay told nothing of frame %lu",
+					    event->event);
 		return event->packet == event->event ? see_born(builder, event)
 						     : see_forwarded(builder, event);
 	case BH_EVENT_RX:
@@ -650,52 +634,25 @@ static struct bh_error *see_event(struct builder *builder, const struct bh_event
 static struct bh_error *see_events(struct builder *builder)
 {
 	struct bh_event *events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*events));
-	struct bh_error *error = events ? NULL : out_of_memory();
+	struct bh_error *error = events ? NULL : bh_builder_no_memory();
 
 	for (uint64_t number = 1; !error && number <= builder->event_count;) {
 		size_t count = 0;
 
 		error = bh_trace_decode_chunk(builder->trace, number, events, &count);
-		for (size_t i = 0; !error && i < count; i++)
-			error = see_event(builder, &events[i]);
+		for (size_t i = 0; !error && i < count; i++) {
+			error = bh_builder_records_before(builder, events[i].event);
+			if (!error)
+				error = see_event(builder, &events[i]);
+			if (!error)
+				error = bh_builder_records_during(builder, &events[i]);
+		}
 		number += count;
-		if (!error && !count)
-			error = bad_stream();
 		if (!error && builder->is_out_of_memory)
-			error = out_of_memory();
+			error = bh_builder_no_memory();
 	}
 	free(events);
 	return error;
-}
-
-/* --- what became of them --- */
-
-/* Arrivals and transmissions that nothing is known to have come of. */
-static void end_hop(struct builder *builder, const struct build_hop *hop)
-{
-	struct bh_packet_end end = {
-		.kind = BH_PACKET_DELIVERED,
-		.node = hop->hop.node,
-		.event = hop->hop.event,
-		.vtime_ns = hop->hop.vtime_ns,
-	};
-
-	if (hop->hop.is_tx && hop->arrived)
-		return;
-	if (hop->hop.is_tx)
-		end.kind = BH_PACKET_QUEUED;
-	else if (hop->branch == BRANCH_CHANGED)
-		end.reason = bh_packets_keep(builder->table, hop->changed, strlen(hop->changed));
-	else if (hop->branch != BRANCH_OPEN)
-		return;
-	add_end(builder, hop->packet, &end);
-}
-
-static unsigned int rank(const struct bh_packet_end *end)
-{
-	if (end->kind == BH_PACKET_DELIVERED)
-		return end->pid ? 0 : end->reason ? 2 : 1;
-	return end->kind == BH_PACKET_DROPPED ? 3 : end->kind == BH_PACKET_LOST ? 4 : 5;
 }
 
 /* --- the table --- */
@@ -708,7 +665,7 @@ static void place_ends(struct builder *builder, const struct build_packet *from,
 
 	for (uint32_t i = from->first_end; i != NONE; i = builder->ends[i].next) {
 		ends[count] = builder->ends[i].end;
-		if (rank(&ends[count]) < rank(&ends[best]))
+		if (bh_builder_end_rank(&ends[count]) < bh_builder_end_rank(&ends[best]))
 			best = count;
 		count++;
 	}
@@ -745,13 +702,12 @@ static struct bh_error *place(struct builder *builder)
 {
 	struct bh_packets *table = builder->table;
 
-	for (size_t i = 0; i < builder->hop_count; i++)
-		end_hop(builder, &builder->hops[i]);
+	bh_builder_ends_finish(builder);
 	table->packets = calloc(builder->packet_count + 1, sizeof(*table->packets));
 	table->hops = calloc(builder->hop_count + 1, sizeof(*table->hops));
 	table->ends = calloc(builder->end_count + 1, sizeof(*table->ends));
 	if (!table->packets || !table->hops || !table->ends || builder->is_out_of_memory)
-		return out_of_memory();
+		return bh_builder_no_memory();
 	for (size_t i = 0; i < builder->packet_count; i++) {
 		const struct build_packet *from = &builder->packets[i];
 		struct bh_packet *packet = &table->packets[table->count++];
@@ -780,12 +736,12 @@ static struct bh_error *builder_open(struct builder *builder,
 		bh_drop_names_create(source->trace, source->find_kernel, source->find_kernel_arg);
 	builder->hop_of_event = malloc((builder->event_count + 1) * sizeof(*builder->hop_of_event));
 	if (!builder->table || !builder->names || !builder->hop_of_event)
-		return out_of_memory();
+		return bh_builder_no_memory();
 	memset(builder->hop_of_event, 0xff,
 	       (builder->event_count + 1) * sizeof(*builder->hop_of_event));
 	builder->table->trace = source->trace;
 	bh_cursor_init(&builder->stream, stream->bytes, stream->length);
-	next_record(builder);
+	bh_builder_next_record(builder);
 	return NULL;
 }
 
@@ -803,6 +759,7 @@ struct bh_error *bh_packets_build(const struct bh_packets_source *source,
 	free(builder.hops);
 	free(builder.ends);
 	free(builder.keys.slots);
+	free(builder.marks);
 	free(builder.hop_of_event);
 	bh_drop_names_destroy(builder.names);
 	if (error) {

@@ -221,7 +221,8 @@ struct bh_error *bh_packets_create(const struct bh_packets_source *source,
 
 	if (!packets) {
 		error = make(source, &packets);
-		if (!error && path)
+		/* When the debug information is there, there is more to know. */
+		if (!error && path && !packets->missing)
 			save(packets, folder, path, key);
 	}
 	free(path);

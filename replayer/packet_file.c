@@ -6,11 +6,11 @@
  *
  *	magic (8 bytes), version (u32), key (16 bytes), XXH3-64 of all that follows (u64)
  *	strings: count, each sized; number 0 means none, the first is 1
+ *	the string that bh_packets_missing() gives
  *	devices: count, each node, device, string
  *	counts of packets, hops, ends
  *	packets, each followed by its hops and its ends
- *	frames: those of the packets that were never sent and of the hops marked "new", in their
- *order
+ *	frames: of packets that were never sent, and of hops that are marked as "new"
  *
  * Numbers are varints (FORMAT.md), differences are zigzag-coded.
  */
@@ -22,7 +22,7 @@
 #include "replayer/packet_table.h"
 
 #define MAGIC	    "bhpacket"
-#define VERSION	    1u
+#define VERSION	    2u
 #define HEADER_SIZE 36u
 
 enum frame_mark { FRAME_NONE, FRAME_NEW, FRAME_BEFORE };
@@ -131,6 +131,7 @@ void bh_packets_encode(const struct bh_packets *packets, const uint8_t key[16],
 	put(buffer_ret, packets->string_count);
 	for (size_t i = 0; i < packets->string_count; i++)
 		bh_buffer_string(buffer_ret, packets->strings[i]);
+	put_string(buffer_ret, packets, packets->missing);
 	put(buffer_ret, packets->device_count);
 	for (size_t i = 0; i < packets->device_count; i++) {
 		put(buffer_ret, packets->devices[i].node);
@@ -371,6 +372,7 @@ static void get_table(struct decoder *decoder)
 	get_strings(decoder);
 	if (decoder->cursor.failed)
 		return;
+	decoder->packets->missing = get_string(decoder);
 	get_devices(decoder);
 	size_t count = get_count(decoder, 14);
 

@@ -11,12 +11,14 @@
 
 #include "kernel-lib/node.h"
 #include "replayer/confined_run.h"
+#include "replayer/packet_probes.h"
 #include "simulator/lineage.h"
 
 #define BLOCK_BYTES (1u << 18)
 
 struct pass {
 	struct bh_confined_run run;
+	struct bh_packet_probes *probes;
 };
 
 static void begin_record(struct pass *pass, enum bh_pass_record type, uint64_t event)
@@ -45,11 +47,29 @@ static void observe_sent(void *arg, const struct bh_event *event, const void *da
 			 uint64_t lineage)
 {
 	struct pass *pass = arg;
+	uint64_t mark = bh_lineage_hop(lineage) ? 0 : bh_lineage_packet(lineage);
 
+	bh_packet_probes_tell(pass->probes, event->event, mark);
 	begin_record(pass, BH_PASS_FRAME, event->event);
-	bh_buffer_varint(&pass->run.stream,
-			 bh_lineage_hop(lineage) ? 0 : bh_lineage_packet(lineage));
+	bh_buffer_varint(&pass->run.stream, mark);
 	bh_buffer_sized(&pass->run.stream, data, kept_bytes(data, length));
+}
+
+/* What was never sent has no frame, but a buffer. */
+static void observe_dropped(void *arg, const struct bh_event *event, uint64_t lineage)
+{
+	struct pass *pass = arg;
+	uint8_t frame[BH_PACKET_SNAP];
+	size_t length = event->length;
+	size_t captured = bh_packet_probes_dropped(pass->probes, frame, sizeof(frame), &length);
+
+	if (event->packet)
+		return;
+	bh_packet_probes_tell(pass->probes, event->event, bh_lineage_packet(lineage));
+	begin_record(pass, BH_PASS_UNSENT, event->event);
+	bh_buffer_varint(&pass->run.stream, bh_lineage_packet(lineage));
+	bh_buffer_varint(&pass->run.stream, length);
+	bh_buffer_sized(&pass->run.stream, frame, captured);
 }
 
 static int observe_between(void *arg)
@@ -59,7 +79,7 @@ static int observe_between(void *arg)
 	return bh_confined_run_flush(&pass->run, BLOCK_BYTES);
 }
 
-static struct bh_error *tell_devices(void *arg, struct bh_rerun *rerun)
+static struct bh_error *prepare(void *arg, struct bh_rerun *rerun)
 {
 	struct pass *pass = arg;
 	struct bh_sim *sim = bh_rerun_sim(rerun);
@@ -74,7 +94,7 @@ static struct bh_error *tell_devices(void *arg, struct bh_rerun *rerun)
 			bh_buffer_string(&pass->run.stream, boot->devices[device].name);
 		}
 	}
-	return NULL;
+	return bh_packet_probes_create(rerun, &pass->run.stream, &pass->probes);
 }
 
 static struct bh_error *diverged(const struct bh_trace *trace,
@@ -98,6 +118,7 @@ struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 	const struct bh_rerun_listener listener = {
 		.arg = &pass,
 		.sent = observe_sent,
+		.dropped = observe_dropped,
 		.between = observe_between,
 	};
 	const struct bh_rerun_config config = {
@@ -110,7 +131,7 @@ struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 	struct bh_divergence divergence;
 	int found = 0;
 
-	pass.run.prepared = tell_devices;
+	pass.run.prepared = prepare;
 	pass.run.arg = &pass;
 	BH_TRY(bh_rerun_create(&config, &pass.run.rerun));
 	struct bh_error *error =

@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pass over a trace that sees what its events don't say: the first bytes of the frames. What it
- * saw comes as a stream of records, in the order of the events that they belong to. Called by
- * packet_cache.c, read by packet_build.c.
+ * The pass over a trace that sees what its events don't say: the first bytes of the frames, what
+ * made them and who read them. It comes as a stream of records, in the order of the events that
+ * they belong to. Called by packet_cache.c, read by packet_records.c.
  *
- * A record is its type (u8), the number of its event (varint), and:
+ * A record is its type (u8), the number of its event (varint), and what is below: names and bytes
+ * are a length (varint) and so many bytes, all else is varints.
  *
- *	DEVICE	node, device (varints), name	event 0, at the beginning
- *	FRAME	mark (varint), bytes		of a TX event
+ * DEVICE (event 0): node, device, name.
  *
- * where bytes and names are a length (varint) and so many bytes.
+ * MISSING (event 0): path of a kernel image without debug information.
+ *
+ * FRAME (of a TX): mark, bytes.
+ *
+ * UNSENT (of a DROP): mark, length of the whole, bytes.
+ *
+ * MARK, before the first record that names it: the mark; its kind (enum bh_packet_origin_kind),
+ * event and virtual time; node, pid; number of the system call + 1 or 0; lineage of what it is a
+ * part of or 0; name of the program.
+ *
+ * READ, by a program: lineage, node, pid, name, and (u8) whether it only watches.
+ *
+ * MERGED: lineage of one buffer, that of the one that took it in, node.
+ *
+ * FREED, one of the packet's buffers: lineage, node.
  */
 #ifndef BH_REPLAYER_PACKET_PASS_H
 #define BH_REPLAYER_PACKET_PASS_H
@@ -23,6 +37,12 @@
 enum bh_pass_record {
 	BH_PASS_DEVICE = 1,
 	BH_PASS_FRAME,
+	BH_PASS_UNSENT,
+	BH_PASS_MARK,
+	BH_PASS_READ,
+	BH_PASS_MERGED,
+	BH_PASS_FREED,
+	BH_PASS_MISSING,
 };
 
 /* The caller frees the stream. BH_ERR_DIVERGED if the run isn't what was recorded. */

@@ -60,6 +60,29 @@ enum bh_packet_change bh_packet_change(const struct bh_frame_layers *received,
 	return BH_CHANGE_NONE;
 }
 
+/* ARP's addresses are in the packet itself (RFC 826); a question asks for others than it answers.
+ */
+static int is_arp_answer(const struct bh_frame_layers *question,
+			 const struct bh_frame_layers *answer)
+{
+	const struct bh_layer *was = bh_frame_layer_find(question, BH_LAYER_ARP);
+	const struct bh_layer *is = bh_frame_layer_find(answer, BH_LAYER_ARP);
+
+	return was && is && answer->frame[is->offset + 7] == 2 &&
+	       !memcmp(question->frame + was->offset + 14, answer->frame + is->offset + 24, 4);
+}
+
+int bh_packet_is_answer(const struct bh_frame_layers *question,
+			const struct bh_frame_layers *answer)
+{
+	const struct bh_ip_header *was = inner(question), *is = inner(answer);
+
+	if (!was || !is)
+		return is_arp_answer(question, answer);
+	return was->version == is->version &&
+	       !memcmp(was->source, is->destination, address_size(was));
+}
+
 /* What a key is made of: fixed places, so that equal things have equal bytes. */
 struct key {
 	uint8_t source[16], destination[16];

@@ -15,6 +15,7 @@ static const char *const relation_names[BH_PACKET_RELATION_COUNT] = {
 	[BH_PACKET_DECAPSULATED] = "decapsulation",
 	[BH_PACKET_COPY] = "copy",
 	[BH_PACKET_REPLY] = "reply",
+	[BH_PACKET_CAUSED] = "caused",
 	[BH_PACKET_RETRANSMISSION] = "retransmission",
 };
 
@@ -91,6 +92,11 @@ size_t bh_packets_count(const struct bh_packets *packets)
 const struct bh_packet *bh_packets_at(const struct bh_packets *packets, size_t index)
 {
 	return &packets->packets[index];
+}
+
+const char *bh_packets_missing(const struct bh_packets *packets)
+{
+	return packets->missing;
 }
 
 const struct bh_trace *bh_packets_trace(const struct bh_packets *packets)
@@ -327,6 +333,7 @@ static void add_hops(struct bh_json *json, const struct bh_packets *packets,
 		bh_json_add_u64(json, "event", hop->event);
 		bh_json_add_u64(json, "vtime_ns", hop->vtime_ns);
 		bh_json_add_u64(json, "hop", hop->hop);
+		bh_json_add_u64(json, "length", hop->length);
 		bh_json_object_end(json);
 	}
 	bh_json_array_end(json);

@@ -27,8 +27,8 @@ struct bh_packets {
 	size_t string_count;
 	struct bh_packet_device *devices;
 	size_t device_count;
-	uint8_t *frames; /* what frame pointers point into */
-	size_t frame_bytes;
+	uint8_t *frames;     /* what frame pointers point into */
+	const char *missing; /* one of the strings, or NULL */
 	/* Made when somebody asks: numbers of hops by event, of packets by parent. */
 	uint32_t *hops_by_event, *packets_by_parent;
 };
@@ -62,6 +62,9 @@ enum bh_packet_change bh_packet_change(const struct bh_frame_layers *received,
 				       const struct bh_frame_layers *sent);
 /* Whether both are at the same depth of tunnels and between the same addresses. */
 int bh_packet_is_same(const struct bh_frame_layers *a, const struct bh_frame_layers *b);
+/* Whether the second goes back to where the first came from. */
+int bh_packet_is_answer(const struct bh_frame_layers *question,
+			const struct bh_frame_layers *answer);
 /* Keys to find related frames of a node by; 0: there is none. Of the datagram that a fragment
  * belongs to; is_first_ret: it is its first. */
 uint64_t bh_packet_datagram_key(const struct bh_frame_layers *layers, uint32_t node,

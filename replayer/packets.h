@@ -22,13 +22,14 @@ struct bh_packets;
 
 /* Values are part of the cache's format, see packet_file.c. */
 enum bh_packet_relation {
-	BH_PACKET_ALONE = 0,	  /* no parent */
-	BH_PACKET_FRAGMENT,	  /* a part of the parent, or of the datagram that it began */
-	BH_PACKET_SEGMENT,	  /* cut from the same large buffer as the parent */
-	BH_PACKET_ENCAPSULATED,	  /* has the parent in it */
-	BH_PACKET_DECAPSULATED,	  /* was in the parent */
-	BH_PACKET_COPY,		  /* the parent, sent once more by the same node */
-	BH_PACKET_REPLY,	  /* made because of the parent's arrival */
+	BH_PACKET_ALONE = 0,	/* no parent */
+	BH_PACKET_FRAGMENT,	/* a part of the parent, or of the datagram that it began */
+	BH_PACKET_SEGMENT,	/* cut from the same large buffer as the parent */
+	BH_PACKET_ENCAPSULATED, /* has the parent in it */
+	BH_PACKET_DECAPSULATED, /* was in the parent */
+	BH_PACKET_COPY,		/* the parent, sent once more by the same node */
+	BH_PACKET_REPLY,  /* made because of the parent's arrival, and sent back to its sender */
+	BH_PACKET_CAUSED, /* made because of the parent's arrival */
 	BH_PACKET_RETRANSMISSION, /* has the same part of the same flow as the parent */
 	BH_PACKET_RELATION_COUNT,
 };
@@ -119,6 +120,10 @@ struct bh_error *bh_packets_create(const struct bh_packets_source *source,
 				   struct bh_packets **packets_ret);
 /* Takes NULL. */
 void bh_packets_destroy(struct bh_packets *packets);
+
+/* The path of a kernel image whose debug information this machine lacks, so that origins and
+ * readers of packets aren't known there; NULL if all is there. */
+const char *bh_packets_missing(const struct bh_packets *packets);
 
 /* In the order of their ids. */
 size_t bh_packets_count(const struct bh_packets *packets);

@@ -64,7 +64,7 @@ static struct bh_error *print_packets(const struct bh_packets *packets,
 	for (size_t i = 0; i < bh_packets_count(packets); i++) {
 		const struct bh_packet *packet = bh_packets_at(packets, i);
 
-		if (!bh_packet_filter_matches(filter, packet))
+		if (!bh_packet_filter_matches(filter, packets, packet))
 			continue;
 		if (is_json) {
 			char *text = bh_packet_json(packets, packet);
@@ -152,7 +152,7 @@ const struct bh_command bh_command_packets = {
 		"FILTER is in the syntax of pcap-filter(7), and knows some words more, joined to\n"
 		"the rest by `and`: dropped, lost, delivered, queued, at NODE, from NODE, to "
 		"NODE,\n"
-		"each perhaps after `not`:\n\n"
+		"reaching NODE, each perhaps after `not`:\n\n"
 		"  backhop packets run.bht icmp and dropped and at r1\n\n"
 		"The first time, the trace is run again; what was found is kept (in\n"
 		"${BACKHOP_CACHE:-~/.cache/backhop}/packets), so later it is there at once.",

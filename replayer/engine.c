@@ -309,6 +309,13 @@ const struct bh_trace *bh_replay_trace(const struct bh_replay *replay)
 	return replay->trace;
 }
 
+struct bh_error *bh_replay_find_kernel(void *replay, const char *version, char **path_ret)
+{
+	const struct bh_replay *finder = replay;
+
+	return finder->find_kernel(finder->find_kernel_arg, version, path_ret);
+}
+
 size_t bh_replay_read(struct bh_replay *replay, uint64_t address, void *bytes_ret, size_t length)
 {
 	return bh_copy_read(bh_engine_copy(replay), address, bytes_ret, length);

@@ -107,6 +107,10 @@ struct bh_error *bh_replay_step(struct bh_replay *replay, uint64_t thread,
 /* To the next stop in either direction. Never reports the position it starts from. */
 struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction direction,
 				    struct bh_stop *stop_ret);
+/* The same, but not beyond the beginning of an event, which must lie in that direction: without a
+ * stop before it, this arrives there (BH_STOP_GOTO). */
+struct bh_error *bh_replay_continue_to(struct bh_replay *replay, enum bh_direction direction,
+				       uint64_t event, struct bh_stop *stop_ret);
 
 /* A condition is asked at each hit; non-zero: stop. It may read registers and memory. */
 typedef int (*bh_replay_condition)(void *arg, struct bh_replay *replay);
@@ -221,6 +225,8 @@ struct bh_error *bh_replay_images(struct bh_replay *replay,
 const struct bh_trace *bh_replay_trace(const struct bh_replay *replay);
 /* What is replayed. */
 const struct bh_scenario *bh_replay_scenario(const struct bh_replay *replay);
+/* What create() was given. */
+struct bh_error *bh_replay_find_kernel(void *replay, const char *version, char **path_ret);
 /* One sentence with event, node and field; NULL while the replay agrees with the trace. */
 const char *bh_replay_divergence(const struct bh_replay *replay);
 

@@ -241,7 +241,8 @@ struct quest {
 	/* A thread that is to have the CPU: forwards it goes on at resume_pc with resume_sp,
 	 * backwards it saves its stack pointer in a watched word. 0: no thread. */
 	uint64_t thread, resume_pc, resume_sp;
-	int is_switch; /* the last accepted hit is the thread's */
+	uint64_t limit_event; /* not beyond its beginning; 0: as far as there is history */
+	int is_switch;	      /* the last accepted hit is the thread's */
 };
 
 static void begin_quest(void *arg)
@@ -371,6 +372,7 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 		.accept = accept_hit,
 		.begin = begin_quest,
 		.accept_arg = quest,
+		.limit_event = quest->limit_event,
 	};
 	uint64_t words[2];
 	uint64_t *addresses = quest_addresses(quest, &search.address_count);
@@ -425,6 +427,9 @@ static void finish_find(struct quest *quest, const struct bh_find *find, struct 
 		finish(replay, quest->direction == BH_FORWARD ? BH_STOP_END : BH_STOP_BEGIN,
 		       stop_ret);
 		break;
+	case BH_FOUND_LIMIT:
+		finish(replay, BH_STOP_GOTO, stop_ret);
+		break;
 	case BH_FOUND_BREAKPOINT:
 		stop_ret->address = find->address;
 		finish(replay, BH_STOP_BREAKPOINT, stop_ret);
@@ -444,10 +449,10 @@ static void finish_find(struct quest *quest, const struct bh_find *find, struct 
 	}
 }
 
-struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction direction,
-				    struct bh_stop *stop_ret)
+struct bh_error *bh_replay_continue_to(struct bh_replay *replay, enum bh_direction direction,
+				       uint64_t event, struct bh_stop *stop_ret)
 {
-	struct quest quest = {.replay = replay, .direction = direction};
+	struct quest quest = {.replay = replay, .direction = direction, .limit_event = event};
 	struct bh_find find;
 
 	memset(stop_ret, 0, sizeof(*stop_ret));
@@ -455,6 +460,12 @@ struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction 
 	BH_TRY(run_quest(&quest, &find));
 	finish_find(&quest, &find, stop_ret);
 	return NULL;
+}
+
+struct bh_error *bh_replay_continue(struct bh_replay *replay, enum bh_direction direction,
+				    struct bh_stop *stop_ret)
+{
+	return bh_replay_continue_to(replay, direction, 0, stop_ret);
 }
 
 /* --- steps --- */

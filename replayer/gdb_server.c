@@ -402,6 +402,7 @@ static void finish(struct bh_gdb_server *server)
 	bh_replay_set_poll(server->replay, NULL, NULL);
 	bh_gdb_points_free(server);
 	bh_gdb_files_close(server);
+	bh_gdb_packets_free(server);
 	bh_rsp_reader_free(&server->reader);
 	bh_buffer_free(&server->reply);
 	bh_buffer_free(&server->sent);

@@ -8,6 +8,7 @@
 
 #include "replayer/agent.h"
 #include "replayer/gdb_server_state.h"
+#include "simulator/gate.h"
 
 /* --- conditions --- */
 
@@ -224,6 +225,64 @@ static int can_hold(struct bh_gdb_breakpoint *breakpoint)
 	return breakpoint->condition_count == 0;
 }
 
+/* Where the replay is when an event begins. */
+static uint64_t event_address(void)
+{
+	return (uintptr_t)bh_gate_trap + 1;
+}
+
+/* $packet_break, as it would be; what else a condition asks for isn't known yet. */
+static int packet_register(void *arg, unsigned int number, uint64_t *value_ret)
+{
+	if (number != BH_GDB_PACKET_BREAK)
+		return -1;
+	*value_ret = *(const uint64_t *)arg;
+	return 0;
+}
+
+static int can_hold_for(const struct bh_gdb_breakpoint *breakpoint, uint64_t packet_breaks)
+{
+	struct bh_agent_source source = {&packet_breaks, packet_register, constant_memory};
+
+	for (size_t i = 0; i < breakpoint->condition_count; i++) {
+		const struct bh_gdb_condition *condition = &breakpoint->conditions[i];
+		uint64_t value = 0;
+
+		if (bh_agent_evaluate(condition->code, condition->length, &source, &value) || value)
+			return 1;
+	}
+	return breakpoint->condition_count == 0;
+}
+
+/* That of `packet break`: which events it stops at is known beforehand, so that the replay goes
+ * from one to the next and nothing is planted. */
+static int is_packet_break(const struct bh_gdb_breakpoint *breakpoint)
+{
+	return breakpoint->address == event_address() && !can_hold_for(breakpoint, 0);
+}
+
+struct bh_gdb_breakpoint *bh_gdb_packet_breakpoint(struct bh_gdb_server *server)
+{
+	struct bh_gdb_breakpoint *breakpoint = bh_gdb_breakpoint_find(server, event_address());
+
+	return breakpoint && is_packet_break(breakpoint) ? breakpoint : NULL;
+}
+
+uint64_t bh_gdb_packet_breakpoint_next(struct bh_gdb_server *server, struct bh_position from,
+				       enum bh_direction direction)
+{
+	const struct bh_gdb_breakpoint *breakpoint = bh_gdb_packet_breakpoint(server);
+	uint64_t event;
+
+	if (!breakpoint)
+		return 0;
+	do {
+		event = bh_gdb_packet_break_next(server, from, direction);
+		from = (struct bh_position){event, 0, 0};
+	} while (event && !can_hold_for(breakpoint, bh_gdb_packet_breaks(server, event)));
+	return event;
+}
+
 /*
  * gdb keeps breakpoints of its own in libraries of programs that have ended or, going back, don't
  * run yet, and gives up when it can't plant them. So one where there is no memory is remembered,
@@ -259,8 +318,8 @@ static struct bh_error *plant(struct bh_gdb_breakpoint *breakpoint)
 	int was_planted = breakpoint->is_planted;
 	uint8_t byte;
 
-	breakpoint->is_planted =
-		bh_replay_read(replay, breakpoint->address, &byte, 1) == 1 && can_hold(breakpoint);
+	breakpoint->is_planted = bh_replay_read(replay, breakpoint->address, &byte, 1) == 1 &&
+				 can_hold(breakpoint) && !is_packet_break(breakpoint);
 	if (!breakpoint->is_planted) {
 		if (was_planted)
 			bh_replay_breakpoint_remove(replay, breakpoint->address);

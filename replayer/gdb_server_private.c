@@ -20,7 +20,6 @@ static const char *node_name(struct bh_gdb_server *server, uint32_t node)
 	return node < bh_trace_node_count(trace) ? bh_trace_node_name(trace, node) : NULL;
 }
 
-/* Destroys json. */
 void bh_gdb_reply_json(struct bh_gdb_server *server, struct bh_json *json)
 {
 	char *text = bh_json_finish(json);
@@ -256,6 +255,8 @@ static void arm_goto(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		return;
 	}
 	error = bh_position_parse(bh_replay_trace(server->replay), (const char *)text, &position);
+	if (error)
+		error = bh_gdb_packet_position(server, (const char *)text, error, &position);
 	free(text);
 	if (error) {
 		bh_gdb_refuse_error(server, error);
@@ -292,6 +293,11 @@ void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		{"packet-events:", bh_gdb_why_packet},
 		{"drops:", bh_gdb_why_drops},
 		{"links:", bh_gdb_why_links},
+		{"packets:", bh_gdb_packets_list},
+		{"packet:", bh_gdb_packet_show},
+		{"packet-hop:", bh_gdb_packet_hop},
+		{"packet-break:", bh_gdb_packet_break},
+		{"packet-unbreak:", bh_gdb_packet_unbreak},
 	};
 
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Registers: those of the machine, and the position ($node, $event, $vtime, $packet, $task), which
- * gdb can use like any register, so also in conditions that are checked here. Called by
- * gdb_server.c, gdb_server_resume.c for stop replies and gdb_server_breakpoint.c for conditions.
+ * Registers: those of the machine, and the position ($node, $event, $vtime, $packet, $task,
+ * $packet_break), which gdb can use like any register, so also in conditions that are checked here.
+ * Called by gdb_server.c, gdb_server_resume.c for stop replies and gdb_server_breakpoint.c for
+ * conditions.
  *
  * A thread without the CPU has only what its switch saved; its other registers are unavailable.
  */
@@ -56,6 +57,8 @@ int bh_gdb_snapshot_take(struct bh_gdb_server *server, uint64_t thread, int with
 	position[BH_GDB_EVENT - BH_GDB_NODE] = bh_replay_position(replay).event;
 	position[BH_GDB_VTIME - BH_GDB_NODE] = bh_replay_vtime_ns(replay);
 	position[BH_GDB_PACKET - BH_GDB_NODE] = bh_replay_packet(replay);
+	position[BH_GDB_PACKET_BREAK - BH_GDB_NODE] =
+		bh_gdb_packet_breaks(server, position[BH_GDB_EVENT - BH_GDB_NODE]);
 	/* Thread ids are made of node and pid (engine.h). The simulator itself, thread 1, has
 	 * neither: -1. */
 	position[0] = (thread >> 24) - 1;

@@ -205,6 +205,35 @@ static struct bh_error *step_range(struct bh_gdb_server *server, const struct re
 	}
 }
 
+/* To the next stop, which may be a packet's: the beginning of an event. Stepping commands (that of
+ * one thread) pass those, as they pass the breakpoints of other threads. */
+static struct bh_error *go_on(struct bh_gdb_server *server, enum bh_direction direction)
+{
+	for (;;) {
+		struct bh_position from = bh_replay_position(server->replay);
+		uint64_t event = server->only_thread
+					 ? 0
+					 : bh_gdb_packet_breakpoint_next(server, from, direction);
+
+		if (!event)
+			return bh_replay_continue(server->replay, direction, &server->stop);
+		BH_TRY(bh_replay_continue_to(server->replay, direction, event, &server->stop));
+		if (server->stop.reason != BH_STOP_GOTO)
+			return NULL;
+		struct bh_gdb_breakpoint *breakpoint = bh_gdb_packet_breakpoint(server);
+
+		if (breakpoint && bh_gdb_breakpoint_holds(breakpoint)) {
+			server->stop.reason = BH_STOP_BREAKPOINT;
+			server->stop.address = breakpoint->address;
+			return NULL;
+		}
+		if (bh_gdb_poll(server)) {
+			server->stop.reason = BH_STOP_INTERRUPT;
+			return NULL;
+		}
+	}
+}
+
 static struct bh_error *move(struct bh_gdb_server *server, const struct request *request)
 {
 	uint64_t thread = request->thread > 0 ? (uint64_t)request->thread : 0;
@@ -225,7 +254,7 @@ static struct bh_error *move(struct bh_gdb_server *server, const struct request 
 		error = bh_replay_step(server->replay, thread, request->direction, &server->stop);
 		break;
 	default:
-		error = bh_replay_continue(server->replay, request->direction, &server->stop);
+		error = go_on(server, request->direction);
 	}
 	server->only_thread = 0;
 	return error;

@@ -12,6 +12,7 @@
 #include "common/cursor.h"
 #include "replayer/engine.h"
 #include "replayer/gdb_target_xml.h"
+#include "replayer/packets.h"
 #include "replayer/probe.h"
 #include "replayer/rsp.h"
 
@@ -44,6 +45,14 @@ struct bh_gdb_watchpoint {
 	size_t length;
 	enum bh_watch_kind kind;
 };
+
+/* The events at which `packet break` stops: places of the packets that its filter matches. */
+struct bh_gdb_packet_break {
+	uint64_t *events; /* ascending; NULL: the number is free */
+	size_t count;
+};
+/* A bit each in $packet_break. */
+#define BH_GDB_MAX_PACKET_BREAKS 63
 
 #define BH_GDB_MAX_FILES 16
 /* gdb reads the whole list at each stop. Up to so many threads it has all of them, above that
@@ -83,6 +92,9 @@ struct bh_gdb_server {
 
 	uint64_t *shown; /* threads that gdb has been shown by name: they stay in the list */
 	size_t shown_count, shown_capacity;
+
+	struct bh_packets *packets; /* made when it is first asked for */
+	struct bh_gdb_packet_break packet_breaks[BH_GDB_MAX_PACKET_BREAKS];
 
 	int files[BH_GDB_MAX_FILES]; /* host descriptors of vFile:open, or -1 */
 };
@@ -155,6 +167,10 @@ bh_gdb_handler bh_gdb_point_remove; /* z0 to z4 */
 struct bh_gdb_breakpoint *bh_gdb_breakpoint_find(struct bh_gdb_server *server, uint64_t address);
 /* Plants those whose memory has come into being; after each move. */
 void bh_gdb_breakpoints_replant(struct bh_gdb_server *server);
+/* The one of `packet break`, all of them, or NULL; and where it stops next, 0: nowhere. */
+struct bh_gdb_breakpoint *bh_gdb_packet_breakpoint(struct bh_gdb_server *server);
+uint64_t bh_gdb_packet_breakpoint_next(struct bh_gdb_server *server, struct bh_position from,
+				       enum bh_direction direction);
 /* Does it stop here and now? */
 int bh_gdb_breakpoint_holds(struct bh_gdb_breakpoint *breakpoint);
 /* The watchpoint that covers address; NULL if none does. */
@@ -189,5 +205,28 @@ void bh_gdb_files_close(struct bh_gdb_server *server);
 /* --- gdb_server_private.c --- */
 
 bh_gdb_handler bh_gdb_private; /* qBackhop:…, QBackhop:… */
+/* Destroys json. */
+void bh_gdb_reply_json(struct bh_gdb_server *server, struct bh_json *json);
+void bh_gdb_add_node(struct bh_gdb_server *server, struct bh_json *json, uint32_t node);
+void bh_gdb_add_event(struct bh_gdb_server *server, struct bh_json *json,
+		      const struct bh_event *event);
+
+/* --- gdb_server_packets.c --- */
+
+bh_gdb_handler bh_gdb_packets_list;   /* qBackhop:packets:… */
+bh_gdb_handler bh_gdb_packet_show;    /* qBackhop:packet:… */
+bh_gdb_handler bh_gdb_packet_hop;     /* qBackhop:packet-hop:… */
+bh_gdb_handler bh_gdb_packet_break;   /* QBackhop:packet-break:… */
+bh_gdb_handler bh_gdb_packet_unbreak; /* QBackhop:packet-unbreak:… */
+/* PACKET.HOP of a packet whose id the trace alone doesn't know: a fragment's, say. The error is
+ * what bh_position_parse() said; it is given back if this finds nothing either. */
+struct bh_error *bh_gdb_packet_position(struct bh_gdb_server *server, const char *text,
+					struct bh_error *error, struct bh_position *position_ret);
+/* A bit for each packet break that an event is a place of. */
+uint64_t bh_gdb_packet_breaks(const struct bh_gdb_server *server, uint64_t event);
+/* The next place of any of them in a direction from a position; 0: there is none. */
+uint64_t bh_gdb_packet_break_next(const struct bh_gdb_server *server, struct bh_position from,
+				  enum bh_direction direction);
+void bh_gdb_packets_free(struct bh_gdb_server *server);
 
 #endif

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Questions of the plugin's `why` (gdb_server_why.c), which gdb_server_private.c hands over, and
- * what both need to answer. */
+/* Questions of the plugin's `why` (gdb_server_why.c), which gdb_server_private.c hands over. */
 #ifndef BH_REPLAYER_GDB_SERVER_WHY_H
 #define BH_REPLAYER_GDB_SERVER_WHY_H
 
 #include "replayer/gdb_server_state.h"
-
-/* --- gdb_server_private.c --- */
-
-/* Destroys json. */
-void bh_gdb_reply_json(struct bh_gdb_server *server, struct bh_json *json);
-void bh_gdb_add_node(struct bh_gdb_server *server, struct bh_json *json, uint32_t node);
-void bh_gdb_add_event(struct bh_gdb_server *server, struct bh_json *json,
-		      const struct bh_event *event);
 
 /* --- gdb_server_why.c --- */
 

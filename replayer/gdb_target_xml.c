@@ -171,6 +171,7 @@ const char bh_gdb_target_xml[] =
 	POSITION("vtime", "uint64", 62)
 	POSITION("packet", "uint64", 63)
 	POSITION("task", "int64", 64)
+	POSITION("packet_break", "uint64", 65)
 	"</feature>\n"
 	"</target>\n";
 /* clang-format on */

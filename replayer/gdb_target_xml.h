@@ -54,6 +54,7 @@ enum bh_gdb_register {
 	BH_GDB_VTIME,
 	BH_GDB_PACKET,
 	BH_GDB_TASK,
+	BH_GDB_PACKET_BREAK,
 	BH_GDB_REGISTER_COUNT,
 };
 

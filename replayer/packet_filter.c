@@ -11,12 +11,13 @@
 
 #include "common/frame_filter.h"
 #include "common/suggest.h"
+#include "replayer/packet_walk.h"
 #include "replayer/packets.h"
 
 #define TERMS_MAX 32u
 #define WORDS_MAX 1024u
 
-enum term_kind { TERM_END, TERM_AT, TERM_FROM, TERM_TO };
+enum term_kind { TERM_END, TERM_AT, TERM_FROM, TERM_TO, TERM_REACHING };
 
 struct term {
 	enum term_kind kind;
@@ -136,7 +137,12 @@ static int term_of(const struct word *word, struct term *term_ret, int *has_node
 	static const struct {
 		const char *text;
 		enum term_kind kind;
-	} places[] = {{"at", TERM_AT}, {"from", TERM_FROM}, {"to", TERM_TO}};
+	} places[] = {
+		{"at", TERM_AT},
+		{"from", TERM_FROM},
+		{"to", TERM_TO},
+		{"reaching", TERM_REACHING},
+	};
 
 	for (unsigned int i = 0; i < BH_PACKET_END_COUNT; i++) {
 		if (is_word(word, bh_packet_end_name(i))) {
@@ -155,34 +161,56 @@ static int term_of(const struct word *word, struct term *term_ret, int *has_node
 	return 0;
 }
 
-/* What stands beside a term: nothing, or `and`, which belongs to it then. */
+/* `icmp at r1`: what stands before is whole, and the node's term needs no `and`. */
+static int is_whole(const struct word *word)
+{
+	static const char *const open[] = {"or", "||", "not", "!", "("};
+
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		if (is_word(word, open[i]))
+			return 0;
+	return 1;
+}
+
+static int begins_term(const struct parser *parser, size_t index)
+{
+	struct term term;
+	int has_node;
+
+	while (index < parser->count && is_not(&parser->words[index]))
+		index++;
+	return index < parser->count && term_of(&parser->words[index], &term, &has_node);
+}
+
+static struct bh_error *bad_joint(const struct parser *parser, size_t first, size_t last,
+				  const struct word *bad)
+{
+	const struct word *begin = &parser->words[first], *end = &parser->words[last];
+
+	return bh_error_new(BH_ERR_USAGE,
+			    "column %zu of the filter: \"%.*s\" is joined to other terms "
+			    "by `and` only, not by \"%.*s\"",
+			    column(parser, begin), (int)(end->text + end->length - begin->text),
+			    begin->text, (int)bad->length, bad->text);
+}
+
+/* What stands beside a term: nothing, another one, or `and`, which belongs to it then unless it
+ * joins what remains. */
 static struct bh_error *take_joint(struct parser *parser, size_t first, size_t last)
 {
 	struct word *before = first ? &parser->words[first - 1] : NULL;
 	struct word *after = last + 1 < parser->count ? &parser->words[last + 1] : NULL;
-	const struct word *bad = NULL;
+	int is_beside = before && !before->is_ours && !is_and(before);
 
-	if (before && before->is_ours)
-		before = NULL;
-	if (before && !is_and(before))
-		bad = before;
-	if (after && !is_and(after))
-		bad = after;
-	if (bad)
-		return bh_error_new(BH_ERR_USAGE,
-				    "column %zu of the filter: \"%.*s\" is joined to other terms "
-				    "by `and` only, not by \"%.*s\"",
-				    column(parser, &parser->words[first]),
-				    (int)(parser->words[last].text + parser->words[last].length -
-					  parser->words[first].text),
-				    parser->words[first].text, (int)bad->length, bad->text);
-	if (before && after) /* one of the two joins what remains */
+	if (is_beside && !is_whole(before))
+		return bad_joint(parser, first, last, before);
+	if (after && !is_and(after) && !begins_term(parser, last + 1))
+		return bad_joint(parser, first, last, after);
+	if (before && is_and(before))
 		before->is_ours = 1;
-	else if (before)
-		before->is_ours = 1;
-	else if (after)
+	else if (after && is_and(after) && !is_beside)
 		after->is_ours = 1;
-	if (after && last + 2 == parser->count)
+	if (after && is_and(after) && last + 2 == parser->count)
 		return bh_error_new(BH_ERR_USAGE, "column %zu of the filter: it ends with \"%.*s\"",
 				    column(parser, after), (int)after->length, after->text);
 	return NULL;
@@ -375,7 +403,8 @@ static int ended(const struct bh_packet *packet, enum term_kind kind, uint32_t v
 	return 0;
 }
 
-static int term_matches(const struct term *term, const struct bh_packet *packet)
+static int term_matches(const struct term *term, const struct bh_packets *packets,
+			const struct bh_packet *packet)
 {
 	int matches = 0;
 
@@ -390,16 +419,36 @@ static int term_matches(const struct term *term, const struct bh_packet *packet)
 	case TERM_END:
 		matches = ended(packet, term->kind, term->value);
 		break;
+	case TERM_REACHING:
+		matches = bh_packet_reaches(packets, packet, term->value);
+		break;
 	}
 	return matches != term->is_not;
 }
 
-int bh_packet_filter_matches(const struct bh_packet_filter *filter, const struct bh_packet *packet)
+int bh_packet_filter_admits(const struct bh_packet_filter *filter, uint32_t node)
+{
+	int is_admitted = 1;
+
+	for (size_t i = 0; i < filter->term_count; i++) {
+		const struct term *term = &filter->terms[i];
+
+		if (term->kind != TERM_AT || term->is_not)
+			continue;
+		if (term->value == node)
+			return 1;
+		is_admitted = 0;
+	}
+	return is_admitted;
+}
+
+int bh_packet_filter_matches(const struct bh_packet_filter *filter,
+			     const struct bh_packets *packets, const struct bh_packet *packet)
 {
 	const uint8_t *before = NULL;
 
 	for (size_t i = 0; i < filter->term_count; i++)
-		if (!term_matches(&filter->terms[i], packet))
+		if (!term_matches(&filter->terms[i], packets, packet))
 			return 0;
 	if (!filter->frame)
 		return 1;

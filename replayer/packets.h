@@ -152,9 +152,10 @@ char *bh_packet_json(const struct bh_packets *packets, const struct bh_packet *p
 /* --- filters: packet_filter.c --- */
 
 /*
- * Terms joined by `and`: dropped, lost, delivered, queued; at NODE, from NODE, to NODE; each
- * perhaps after `not`; and one filter in the syntax of pcap-filter(7), which must hold for one of
- * the frames of the packet. NODE is a name or a number.
+ * Terms joined by `and`: dropped, lost, delivered, queued; at NODE, from NODE, to NODE, reaching
+ * NODE (it or what was made of it was received there); each perhaps after `not`; and one filter in
+ * the syntax of pcap-filter(7), which must hold for one of the frames of the packet. NODE is a name
+ * or a number.
  */
 struct bh_packet_filter;
 
@@ -163,6 +164,10 @@ struct bh_error *bh_packet_filter_create(const struct bh_trace *trace, const cha
 					 struct bh_packet_filter **filter_ret);
 /* Takes NULL. */
 void bh_packet_filter_destroy(struct bh_packet_filter *filter);
-int bh_packet_filter_matches(const struct bh_packet_filter *filter, const struct bh_packet *packet);
+int bh_packet_filter_matches(const struct bh_packet_filter *filter,
+			     const struct bh_packets *packets, const struct bh_packet *packet);
+/* Of several places of a packet, those on this node are meant: there is no `at NODE`, or one is of
+ * this node. */
+int bh_packet_filter_admits(const struct bh_packet_filter *filter, uint32_t node);
 
 #endif

@@ -467,18 +467,26 @@ static struct bh_error *go_back(struct chunk *chunk, struct bh_position origin)
 	return error;
 }
 
+/* Where a search ends that finds nothing. */
+static enum bh_found found_at_limit(const struct chunk *chunk)
+{
+	return chunk->search->limit_event ? BH_FOUND_LIMIT : BH_FOUND_NOTHING;
+}
+
 static struct bh_error *search_forward(struct chunk *chunk, struct bh_find *find_ret)
 {
 	struct bh_timeline *timeline = chunk->timeline;
+	struct bh_position limit = {chunk->search->limit_event, 0, 0};
 
 	*find_ret = (struct bh_find){.found = BH_FOUND_NOTHING};
 	if (bh_timeline_is_at_end(timeline))
 		return NULL;
 	chunk->skip_planted = 1;
-	BH_TRY(run_chunk(chunk, bh_timeline_end(timeline)));
+	BH_TRY(run_chunk(chunk, limit.event ? limit : bh_timeline_end(timeline)));
 	if (chunk->has_hit)
 		return report_hit(chunk, 0, find_ret);
-	find_ret->found = found_from(chunk->arrival);
+	find_ret->found =
+		chunk->arrival == BH_ARRIVED ? found_at_limit(chunk) : found_from(chunk->arrival);
 	if (find_ret->found == BH_FOUND_INTERRUPT && !timeline->current->is_exact)
 		return go_back(chunk, chunk->anchor);
 	return NULL;
@@ -503,11 +511,38 @@ static struct bh_copy *choose_piece(const struct bh_checkpoints *checkpoints,
 	return base;
 }
 
+/* Nothing was found on the way to there. */
+static struct bh_error *arrive_at_first(struct chunk *chunk, struct bh_position first,
+					struct bh_find *find_ret)
+{
+	enum bh_arrival arrival;
+
+	BH_TRY(bh_timeline_seek(chunk->timeline, first, &arrival));
+	find_ret->found = arrival == BH_ARRIVED ? found_at_limit(chunk) : found_from(arrival);
+	return NULL;
+}
+
+/* To where a piece begins: its checkpoint, or the limit of the search if that is behind it. */
+static struct bh_error *begin_piece(struct chunk *chunk, struct bh_copy *base,
+				    struct bh_position first)
+{
+	enum bh_arrival arrival = BH_ARRIVED;
+
+	if (bh_position_compare(base->position, first) < 0)
+		BH_TRY(bh_timeline_seek(chunk->timeline, first, &arrival));
+	else
+		BH_TRY(bh_timeline_restore(chunk->timeline, base));
+	chunk->arrival = arrival;
+	return NULL;
+}
+
 static struct bh_error *search_backward(struct chunk *chunk, struct bh_find *find_ret)
 {
 	struct bh_timeline *timeline = chunk->timeline;
 	struct bh_position origin = timeline->position;
 	struct bh_position limit = origin;
+	struct bh_position first = {chunk->search->limit_event ? chunk->search->limit_event : 1, 0,
+				    0};
 	uint64_t origin_ns = timeline->current->cost_ns, limit_ns = origin_ns;
 
 	chunk->wants_last = 1;
@@ -516,16 +551,14 @@ static struct bh_error *search_backward(struct chunk *chunk, struct bh_find *fin
 		struct bh_copy *base =
 			choose_piece(&timeline->checkpoints, limit, limit_ns,
 				     origin_ns > limit_ns ? origin_ns - limit_ns : 0);
-		if (!base) {
-			enum bh_arrival arrival;
-			struct bh_position begin = {1, 0, 0};
-			return bh_timeline_seek(timeline, begin, &arrival);
-		}
+		if (!base || bh_position_compare(limit, first) <= 0)
+			return arrive_at_first(chunk, first, find_ret);
 		struct bh_position next_limit = base->position;
 		uint64_t next_limit_ns = base->cost_ns;
-		BH_TRY(bh_timeline_restore(timeline, base));
+		BH_TRY(begin_piece(chunk, base, first));
 		chunk->skip_planted = 0;
-		BH_TRY(run_chunk(chunk, limit));
+		if (chunk->arrival == BH_ARRIVED)
+			BH_TRY(run_chunk(chunk, limit));
 		if (chunk->arrival == BH_ARRIVED_INTERRUPT) {
 			find_ret->found = BH_FOUND_INTERRUPT;
 			return go_back(chunk, origin);

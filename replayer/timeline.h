@@ -61,11 +61,13 @@ struct bh_search {
 	/* Bits of debug registers that are no hits but say that memory was mapped anew: what is
 	 * planted is looked after. */
 	unsigned int remap_hits;
+	/* Not beyond the beginning of this event; 0: to the end or the beginning. */
+	uint64_t limit_event;
 };
 
 enum bh_found {
-	BH_FOUND_NOTHING,    /* reached the limit of the search (forward: the end; backward: the
-			      * beginning) */
+	BH_FOUND_NOTHING,    /* reached the end; backward: the beginning */
+	BH_FOUND_LIMIT,	     /* reached the beginning of limit_event */
 	BH_FOUND_BREAKPOINT, /* at found.address */
 	BH_FOUND_WATCH,	     /* forward: behind the access; backward: before it */
 	BH_FOUND_INTERRUPT,

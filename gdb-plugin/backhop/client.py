@@ -7,7 +7,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import gdb
 
 from backhop import flow, live
-from backhop.model import Event, Fault, Hop, Moment, Node, Position, Run, decode_reply
+from backhop.model import Event, Fault, Hop, Moment, Node, Object, Position, Run, decode_reply
+from backhop.packet_model import Packet, Page, Places, Step
+
+# The table of packets is made when it is first asked for: that takes as long as the run did.
+TABLE_TIMEOUT_S = 24 * 3600
 
 
 def ask(packet: str) -> Any:
@@ -106,3 +110,42 @@ def packet_events(packet: int) -> List[Event]:
 def drops(until: int, count: int) -> List[Event]:
     """The last drops and losses not after an event, newest first."""
     return [Event.parse(item) for item in ask(f"qBackhop:drops:{until}:{count}")]
+
+
+# --- packets ---
+
+def ask_packets(packet: str) -> Any:
+    timeout = gdb.parameter("remotetimeout")
+    gdb.execute(f"set remotetimeout {TABLE_TIMEOUT_S}")
+    try:
+        return ask(packet)
+    finally:
+        gdb.execute(f"set remotetimeout {timeout}")
+
+
+def packets(index: int, count: int, filter_text: str) -> Page:
+    """Up to count packets that match, from the index on."""
+    return Page.parse(ask_packets(f"qBackhop:packets:{index}:{count}:"
+                                  + filter_text.encode().hex()))
+
+
+def packet(number: int) -> Tuple[Packet, List[Packet], Object]:
+    """A packet by its id or an event of it, its children, and the packet as it came."""
+    data = ask_packets(f"qBackhop:packet:{number}")
+    return (Packet.parse(data["packet"]), [Packet.parse(child) for child in data["children"]],
+            data["packet"])
+
+
+def packet_hop(direction: str, number: int, at: int, node: Optional[int]) -> Step:
+    """From where a packet is when `at` is the newest event and node has the CPU: over the next
+    link, "forward" or "back"."""
+    place = -1 if node is None else node
+    return Step.parse(ask_packets(f"qBackhop:packet-hop:{direction}:{number}:{at}:{place}"))
+
+
+def packet_break(filter_text: str) -> Places:
+    return Places.parse(ask_packets("QBackhop:packet-break:" + filter_text.encode().hex()))
+
+
+def packet_unbreak(number: int) -> None:
+    ask(f"QBackhop:packet-unbreak:{number}")

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands that look and move: backhop, info nodes, when, goto, hop, reverse-hop."""
+"""The commands that look and move: backhop, info nodes, when, goto. What follows packets is in
+packet_commands.py."""
+
+import re
 
 import gdb
 
-from backhop import client, live, moves, text
+from backhop import client, live, moves, packet_commands, text
 from backhop.base import Command, Completion
-from backhop.model import Fault, Hop
+from backhop.model import Fault
 
 GOTO_WORDS = ("start", "end", "failure")
 
@@ -25,6 +28,11 @@ reverse-continue and watchpoints work. These commands are added:
   when                           where the replay is, and why that happened
   reverse-hop                    back over the wire: to where the frame was sent
   hop                            forward over the wire: to where it arrived
+  info packets [FILTER]          the packets of the run, as pcap-filter picks them
+  packet ID                      select one: hop and reverse-hop follow it
+  info hops                      its way
+  packet origin                  to the system call or timer that made it
+  packet break FILTER            stop where such packets are received or sent
   why [ID]                       what decided that a packet was dropped or lost
 
 The position is in registers, for expressions and conditions: $node, $event,
@@ -100,54 +108,13 @@ then the frame of the node's code that led to it is selected."""
             raise Fault("goto where? say an event's number, a time with its unit (5.02s), "
                         "PACKET.HOP, start, end or failure")
         moves.go(argument)
+        if re.fullmatch(r"\d+\.\d+", argument):  # its hops are followed from here
+            packet_commands.select(int(argument.partition(".")[0]))
         if ":" not in argument:  # an exact position comes back as it was
             moves.select_caller_of_simulator()
         print(text.describe_event(client.event(client.position().event)))
 
 
-def tell_hop(hop: Hop) -> None:
-    print(text.describe_hop(hop))
-
-
-class ReverseHop(Command):
-    """Go back over the wire: to where the frame that is being handled was sent.
-
-From anything that a received frame led to, on the node that has the CPU, this
-goes to the sender, to the event of the transmission, and selects the frame of
-its driver's transmit function. Its whole stack and variables are there; again
-`reverse-hop` goes one node further back."""
-
-    def __init__(self) -> None:
-        super().__init__("reverse-hop", gdb.COMMAND_RUNNING)
-
-    def run(self, argument: str) -> None:
-        position = client.position()
-        node = position.node
-        if node is None:
-            node = client.event(position.event).node
-        if node is None:
-            raise Fault(f"event {position.event} happens on no node; go to one of a node first, "
-                        "`goto failure` for example")
-        hop = client.hop_back(position.event, node)
-        moves.go(str(hop.sent.event))
-        tell_hop(hop)
-        moves.select_node_frame()
-
-
-class ForwardHop(Command):
-    """Go forward over the wire: to where the next frame that is sent arrives.
-
-If the link loses the frame, this goes to the event of the loss."""
-
-    def __init__(self) -> None:
-        super().__init__("hop", gdb.COMMAND_RUNNING)
-
-    def run(self, argument: str) -> None:
-        hop = client.hop_forward(client.position().event)
-        moves.go(str(hop.arrived.event))
-        tell_hop(hop)
-
-
 def register() -> None:
-    for command in (Backhop, InfoNodes, When, Goto, ReverseHop, ForwardHop):
+    for command in (Backhop, InfoNodes, When, Goto):
         command()

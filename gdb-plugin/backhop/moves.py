@@ -9,12 +9,17 @@ from backhop import client, live
 from backhop.model import Fault, Node
 
 
+def backward() -> str:
+    """The command that continues backwards."""
+    direction: str = gdb.execute("show exec-direction", to_string=True)
+    return "continue" if "reverse" in direction.lower() else "reverse-continue"
+
+
 def go(place: str) -> None:
     """Moves the replay. It is a resume that stops somewhere else, because gdb then forgets all it
     had cached, tells every window, and shows the place."""
     client.arm(place)
-    direction: str = gdb.execute("show exec-direction", to_string=True)
-    gdb.execute("continue" if "reverse" in direction.lower() else "reverse-continue")
+    gdb.execute(backward())
 
 
 def selected_node() -> Optional[int]:

@@ -4,7 +4,7 @@
 import gdb
 
 from backhop import branch, client, commands, expressions, frames, live, node_commands, sources
-from backhop import text, why
+from backhop import packet_commands, text, why
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -43,6 +43,7 @@ A path connects to a socket in the file system."""
         expressions.define_macros(expressions.REPLAY_MACROS)
         for setting in SETTINGS_AFTER:
             gdb.execute(setting, to_string=True)
+        packet_commands.forget()
         nodes = client.nodes()
         node_commands.register_names([node.name for node in nodes])
         for before, after in sources.substitutions({node.image for node in nodes}):
@@ -52,6 +53,7 @@ A path connects to a socket in the file system."""
 
 def load() -> None:
     commands.register()
+    packet_commands.register()
     node_commands.register()
     expressions.register()
     frames.register()

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * send ADDRESS: sends two datagrams to the discard port there, by way of functions of its own.
- * tests/gdb/backtrace-program looks at the stack while the driver has them.
+ * tests/gdb/backtrace-program looks at the stack while the driver has them, tests/gdb/sendto goes
+ * from here to where they arrive and back.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -28,5 +29,9 @@ int main(int argc, char **argv)
 	if (send_one(fd, &to))
 		return 1;
 	usleep(100000);
-	return send_one(fd, &to) != 0;
+	if (send_one(fd, &to))
+		return 1;
+	/* It is still there when the datagram arrives. */
+	usleep(50000);
+	return 0;
 }

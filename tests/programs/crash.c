@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Crashes three functions deep, or with "spin" computes there without end: the reports are looked at
- * by tests/net/processes and tests/net/reports. */
+/* Crashes three functions deep, or with "spin" computes there without end: the reports are looked
+ * at by tests/net/processes and tests/net/reports. */
 #include <stdlib.h>
 #include <string.h>
 

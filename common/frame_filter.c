@@ -2,6 +2,7 @@
 /* The door to libpcap: see frame_filter.h. Only its filter compiler and interpreter are used. */
 #include "common/frame_filter.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/ether.h>
@@ -19,14 +20,36 @@ struct bh_frame_filter {
  * D-Bus, in versions that know nothing. With these in the program the linker takes no others: a
  * filter's meaning can't depend on the host, and a static program needs no shared libraries for it.
  */
+/* IPv6 addresses in numbers come here, too. */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 		struct addrinfo **result_ret)
 {
-	return EAI_NONAME;
+	struct in6_addr number;
+
+	if (!node || inet_pton(AF_INET6, node, &number) != 1)
+		return EAI_NONAME;
+	struct addrinfo *info = calloc(1, sizeof(*info));
+	struct sockaddr_in6 *address = calloc(1, sizeof(*address));
+
+	if (!info || !address) {
+		free(info);
+		free(address);
+		return EAI_MEMORY;
+	}
+	address->sin6_family = AF_INET6;
+	address->sin6_addr = number;
+	info->ai_family = AF_INET6;
+	info->ai_addrlen = sizeof(*address);
+	info->ai_addr = (struct sockaddr *)address;
+	*result_ret = info;
+	return 0;
 }
 
 void freeaddrinfo(struct addrinfo *list)
 {
+	if (list)
+		free(list->ai_addr);
+	free(list);
 }
 
 int getnetbyname_r(const char *name, struct netent *result_buffer, char *buffer, size_t size,

@@ -206,7 +206,7 @@ static struct bh_error *take_joint(struct parser *parser, size_t first, size_t l
 		return bad_joint(parser, first, last, before);
 	if (after && !is_and(after) && !begins_term(parser, last + 1))
 		return bad_joint(parser, first, last, after);
-	if (before && is_and(before))
+	if (before && is_and(before) && !before->is_ours)
 		before->is_ours = 1;
 	else if (after && is_and(after) && !is_beside)
 		after->is_ours = 1;

@@ -11,7 +11,7 @@
 int bh_packet_carries_parent(const struct bh_packet *child)
 {
 	return child->parent && child->relation != BH_PACKET_REPLY &&
-	       child->relation != BH_PACKET_RETRANSMISSION;
+	       child->relation != BH_PACKET_CAUSED && child->relation != BH_PACKET_RETRANSMISSION;
 }
 
 /* NULL if it has none that the table knows. */
@@ -229,7 +229,8 @@ struct bh_error *bh_packet_walk_forward(const struct bh_packets *packets,
 
 /* --- backward --- */
 
-/* Where a packet came to a node before an event, itself or in what carried it there. */
+/* Where a packet came to a node before an event: itself or, if it never did, in what carried it
+ * there. */
 static void find_arrival(const struct bh_packets *packets, const struct bh_packet *packet,
 			 uint32_t node, uint64_t before, unsigned int depth,
 			 struct bh_packet_place *best)
@@ -244,6 +245,8 @@ static void find_arrival(const struct bh_packets *packets, const struct bh_packe
 		    (!best->hop || hop->event > best->hop->event))
 			*best = (struct bh_packet_place){packet, hop};
 	}
+	if (best->packet == packet)
+		return;
 	while (depth < DEPTH_MAX && (child = bh_packets_next_child(packets, packet, &index))) {
 		if (child->id >= before)
 			return; /* children are in the order of their ids */
@@ -255,6 +258,13 @@ static void find_arrival(const struct bh_packets *packets, const struct bh_packe
 static int is_made_by_program(const struct bh_packet *packet)
 {
 	return packet->origin.kind == BH_ORIGIN_SYSCALL || packet->origin.kind == BH_ORIGIN_TASK;
+}
+
+/* The kernel made it because of what arrived. */
+static int is_answer(const struct bh_packet *packet)
+{
+	return (packet->relation == BH_PACKET_REPLY || packet->relation == BH_PACKET_CAUSED) &&
+	       !is_made_by_program(packet);
 }
 
 static struct bh_error *made_here(const struct bh_packets *packets, const struct bh_packet *packet)
@@ -285,8 +295,7 @@ static struct bh_error *came_from(const struct bh_packets *packets, const struct
 		find_arrival(packets, packet, sent->node, sent->event, 0, arrival_ret);
 		if (arrival_ret->hop)
 			return NULL;
-		if (!bh_packet_carries_parent(packet) &&
-		    (packet->relation != BH_PACKET_REPLY || is_made_by_program(packet)))
+		if (!bh_packet_carries_parent(packet) && !is_answer(packet))
 			break;
 		first = packet;
 		packet = parent_of(packets, packet);

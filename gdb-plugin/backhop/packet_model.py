@@ -10,7 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 from backhop.model import Event, Object
 from backhop.text import format_time
 
-# How a child is called: "a fragment of 795". Those in the second group don't carry it on.
+# How a child is called: "a fragment of 795".
 RELATIONS = {
     "fragment": "a fragment of",
     "segment": "a segment of",
@@ -18,6 +18,7 @@ RELATIONS = {
     "decapsulation": "what was in",
     "copy": "a copy of",
     "reply": "made in answer to",
+    "caused": "made because of",
     "retransmission": "sent again, after",
 }
 

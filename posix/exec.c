@@ -252,7 +252,7 @@ int bh_exec_op_map(void *user_host, void **task_pointer, struct bh_exec *exec, s
 	if (ret)
 		bh_posix_node_log(node, "%s could not be mapped: %s", exec->program.path,
 				  strerror(-ret));
-	bh_images_settle();
+	bh_images_settle(node);
 	exec->stack_top = bh_mm_base(task->mm) + BH_ARENA_STACK_TOP;
 	return ret;
 }

@@ -55,12 +55,22 @@ void __attribute__((noinline)) bh_posix_images_change(void)
 	__asm__ volatile("");
 }
 
-void bh_images_settle(void)
+/* What the host did before, such as looking through a library's text, may have been many millions
+ * of instructions. A tracer finds its way by the entries of the kernel's functions and steps from
+ * there, so one of them is called first. */
+static void announce(const struct bh_posix_node *node)
+{
+	if (!node->is_ending)
+		bh_posix_node_image(node)->pid();
+	bh_posix_images_change();
+}
+
+void bh_images_settle(const struct bh_posix_node *node)
 {
 	if (!is_unsettled)
 		return;
 	is_unsettled = 0;
-	bh_posix_images_change();
+	announce(node);
 	bh_link_maps_publish();
 }
 
@@ -85,7 +95,7 @@ static void drop(const struct choice *choice)
 		first++;
 	if (first == bh_posix_images.count)
 		return;
-	bh_posix_images_change();
+	announce(choice->node);
 	kept = first;
 	for (uint64_t i = first; i < bh_posix_images.count; i++) {
 		if (is_chosen(&images[i], choice)) {

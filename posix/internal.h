@@ -426,7 +426,7 @@ BH_OP unsigned long bh_proc_op_access(void *user_host, void *task, unsigned long
 void bh_images_add(struct bh_posix_node *node, int pid, const struct bh_elf *elf, uint64_t bias,
 		   const char *path);
 /* The text of the images that were added is in place: debuggers hear of them. */
-void bh_images_settle(void);
+void bh_images_settle(const struct bh_posix_node *node);
 /* Forgets the images of a process whose base lies in the range. */
 void bh_images_remove(struct bh_posix_node *node, int pid, uint64_t start, uint64_t end);
 void bh_images_remove_node(const struct bh_posix_node *node);

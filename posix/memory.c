@@ -433,7 +433,7 @@ long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs)
 		return 0;
 	if (check_range(task->mm, start, length))
 		return -EINVAL;
-	bh_images_settle();
+	bh_images_settle(task->node);
 	bh_images_remove(task->node, bh_posix_node_image(task->node)->pid(), start, start + length);
 	return bh_mm_unmap(task->mm, start, start + length);
 }
@@ -477,7 +477,7 @@ long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs)
 	if (!ret && prot & PROT_EXEC)
 		patch_new_text(task->mm, start, end);
 	/* The dynamic linker ends with what is to be read-only, when all is loaded. */
-	bh_images_settle();
+	bh_images_settle(task->node);
 	return ret;
 }
 

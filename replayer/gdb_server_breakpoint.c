@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/posix.h"
 #include "replayer/agent.h"
 #include "replayer/gdb_server_state.h"
 #include "simulator/gate.h"
@@ -480,8 +481,33 @@ void bh_gdb_point_remove(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	handle_point(server, scan, 0);
 }
 
+/* --- images that come and go --- */
+
+static int images_differ(void *arg, struct bh_replay *replay)
+{
+	struct bh_gdb_server *server = arg;
+
+	return server->library_digest && bh_gdb_library_digest(server) != server->library_digest;
+}
+
+struct bh_error *bh_gdb_stop_at_images(struct bh_gdb_server *server, int is_wanted)
+{
+	/* The replayed process is a fork of this one: the function is where it is here. */
+	uint64_t address = (uint64_t)bh_posix_images_change;
+
+	if (is_wanted == server->stops_at_images)
+		return NULL;
+	if (is_wanted)
+		BH_TRY(bh_replay_breakpoint_insert(server->replay, address, images_differ, server));
+	else
+		bh_replay_breakpoint_remove(server->replay, address);
+	server->stops_at_images = is_wanted;
+	return NULL;
+}
+
 void bh_gdb_points_free(struct bh_gdb_server *server)
 {
+	bh_error_free(bh_gdb_stop_at_images(server, 0));
 	while (server->breakpoint_count) {
 		if (server->breakpoints[0]->is_planted)
 			bh_replay_breakpoint_remove(server->replay,

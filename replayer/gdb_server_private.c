@@ -272,6 +272,29 @@ static void arm_goto(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	bh_gdb_reply_json(server, json);
 }
 
+/* "1" or "0" */
+static void stop_at_images(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	uint64_t is_wanted = bh_rsp_scan_decimal(scan);
+	struct bh_error *error;
+	struct bh_json *json;
+
+	if (scan->failed || bh_rsp_scan_left(scan) || is_wanted > 1) {
+		bh_gdb_refuse(server, "stop-at-images is switched on with 1, off with 0");
+		return;
+	}
+	error = bh_gdb_stop_at_images(server, (int)is_wanted);
+	if (error) {
+		bh_gdb_refuse_error(server, error);
+		return;
+	}
+	json = bh_json_create();
+	bh_json_object_begin(json);
+	bh_json_add_bool(json, "stops_at_images", server->stops_at_images);
+	bh_json_object_end(json);
+	bh_gdb_reply_json(server, json);
+}
+
 void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
 	static const struct {
@@ -298,6 +321,7 @@ void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		{"packet-hop:", bh_gdb_packet_hop},
 		{"packet-break:", bh_gdb_packet_break},
 		{"packet-unbreak:", bh_gdb_packet_unbreak},
+		{"stop-at-images:", stop_at_images},
 	};
 
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "posix/posix.h"
 #include "replayer/gdb_server_state.h"
 
 /* How often the loop of a range step looks for an interrupt. */
@@ -319,6 +320,14 @@ static int announces_libraries(struct bh_gdb_server *server, const struct reques
 	return 1;
 }
 
+/* Programs were loaded, or (going back) had not ended yet: gdb reads the list, plants what it has
+ * for them and resumes, and that does move. */
+static int has_met_images(const struct bh_gdb_server *server)
+{
+	return server->stops_at_images && server->stop.reason == BH_STOP_BREAKPOINT &&
+	       server->stop.address == (uint64_t)bh_posix_images_change;
+}
+
 static void resume_somehow(struct bh_gdb_server *server, const struct request *request)
 {
 	struct bh_error *error;
@@ -344,7 +353,9 @@ static void resume_somehow(struct bh_gdb_server *server, const struct request *r
 	}
 	server->general_thread = (int64_t)server->stop.thread;
 	bh_gdb_breakpoints_replant(server);
-	if (!announces_libraries(server, request))
+	if (has_met_images(server))
+		add_stop(server, 5, "library:;");
+	else if (!announces_libraries(server, request))
 		add_last_stop(server);
 }
 

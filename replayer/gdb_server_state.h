@@ -84,6 +84,7 @@ struct bh_gdb_server {
 	int has_told_branch;	 /* the user knows that changes are thrown away */
 	int has_pending_stop;	 /* gdb was sent for the library list first: see resume */
 	uint64_t library_digest; /* of the list that gdb has; 0: it has never asked */
+	int stops_at_images;	 /* moves are interrupted for it where the list changes */
 
 	struct bh_gdb_breakpoint **breakpoints;
 	size_t breakpoint_count;
@@ -176,6 +177,8 @@ int bh_gdb_breakpoint_holds(struct bh_gdb_breakpoint *breakpoint);
 /* The watchpoint that covers address; NULL if none does. */
 const struct bh_gdb_watchpoint *bh_gdb_watchpoint_find(const struct bh_gdb_server *server,
 						       uint64_t address);
+/* Moves are to stop where the list of images differs from the one that gdb has. */
+struct bh_error *bh_gdb_stop_at_images(struct bh_gdb_server *server, int is_wanted);
 void bh_gdb_points_free(struct bh_gdb_server *server);
 
 /* --- gdb_server_query.c --- */

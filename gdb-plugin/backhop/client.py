@@ -59,6 +59,11 @@ def hop_forward(number: int) -> Hop:
     return Hop.parse(ask(f"qBackhop:hop-forward:{number}"))
 
 
+def stop_at_images(is_wanted: bool) -> None:
+    """Moves are interrupted where programs are loaded."""
+    ask(f"QBackhop:stop-at-images:{int(is_wanted)}")
+
+
 def arm(place: str) -> None:
     """The next resume of the replay goes to this place."""
     ask("QBackhop:goto:" + place.encode().hex())

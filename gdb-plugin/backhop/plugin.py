@@ -3,8 +3,8 @@
 
 import gdb
 
-from backhop import branch, client, commands, expressions, frames, live, node_commands, sources
-from backhop import packet_commands, text, why
+from backhop import branch, client, commands, expressions, frames, live, node_commands
+from backhop import packet_commands, pending, sources, text, why
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -44,6 +44,7 @@ A path connects to a socket in the file system."""
         for setting in SETTINGS_AFTER:
             gdb.execute(setting, to_string=True)
         packet_commands.forget()
+        pending.pending.connect()
         nodes = client.nodes()
         node_commands.register_names([node.name for node in nodes])
         for before, after in sources.substitutions({node.image for node in nodes}):

@@ -240,36 +240,87 @@ static void query_hop_forward(struct bh_gdb_server *server, struct bh_rsp_scan *
 	reply_hop(server, error, &sent, &arrived);
 }
 
+/* At most so many events in one answer. */
+#define EVENTS_MAX 4096
+
+/* event ":" count */
+static void query_events(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	const struct bh_trace *trace = bh_replay_trace(server->replay);
+	uint64_t number = bh_rsp_scan_decimal(scan), count;
+	struct bh_error *error = NULL;
+	struct bh_event event;
+	struct bh_json *json;
+
+	bh_rsp_scan_expect(scan, ":");
+	count = bh_rsp_scan_decimal(scan);
+	if (scan->failed || number == 0 || count > EVENTS_MAX) {
+		bh_gdb_refuse(server, "events are asked for from one on, at most %u", EVENTS_MAX);
+		return;
+	}
+	json = bh_json_create();
+	bh_json_array_begin(json);
+	for (; count && number <= bh_trace_event_count(trace) && !error; count--, number++) {
+		error = bh_trace_event(trace, number, &event);
+		if (!error)
+			bh_gdb_add_event(server, json, &event);
+	}
+	bh_json_array_end(json);
+	if (error) {
+		free(bh_json_finish(json));
+		bh_gdb_refuse_error(server, error);
+		return;
+	}
+	bh_gdb_reply_json(server, json);
+}
+
 /* --- goto --- */
 
-static void arm_goto(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+/* Reads a place and answers where it is; 0 if it is refused. */
+static int find_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan,
+		      struct bh_position *position_ret)
 {
-	struct bh_position position;
 	struct bh_error *error;
 	struct bh_json *json;
 	size_t length;
 	uint8_t *text = bh_rsp_scan_bytes(scan, &length);
 
 	if (!text) {
-		bh_gdb_refuse(server, "the place of a goto is sent in hexadecimal");
-		return;
+		bh_gdb_refuse(server, "a place is sent in hexadecimal");
+		return 0;
 	}
-	error = bh_position_parse(bh_replay_trace(server->replay), (const char *)text, &position);
+	error = bh_position_parse(bh_replay_trace(server->replay), (const char *)text,
+				  position_ret);
 	if (error)
-		error = bh_gdb_packet_position(server, (const char *)text, error, &position);
+		error = bh_gdb_packet_position(server, (const char *)text, error, position_ret);
 	free(text);
 	if (error) {
 		bh_gdb_refuse_error(server, error);
-		return;
+		return 0;
 	}
-	bh_gdb_arm(server, position);
 	json = bh_json_create();
 	bh_json_object_begin(json);
-	bh_json_add_u64(json, "event", position.event);
-	bh_json_add_u64(json, "tick", position.tick);
-	bh_json_add_u64(json, "instruction", position.instruction);
+	bh_json_add_u64(json, "event", position_ret->event);
+	bh_json_add_u64(json, "tick", position_ret->tick);
+	bh_json_add_u64(json, "instruction", position_ret->instruction);
 	bh_json_object_end(json);
 	bh_gdb_reply_json(server, json);
+	return 1;
+}
+
+static void query_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	struct bh_position position;
+
+	find_place(server, scan, &position);
+}
+
+static void arm_goto(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	struct bh_position position;
+
+	if (find_place(server, scan, &position))
+		bh_gdb_arm(server, position);
 }
 
 /* "1" or "0" */
@@ -306,6 +357,8 @@ void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		{"position", query_position},
 		{"nodes", query_nodes},
 		{"event:", query_event},
+		{"events:", query_events},
+		{"place:", query_place},
 		{"hop-back:", query_hop_back},
 		{"hop-forward:", query_hop_forward},
 		{"goto:", arm_goto},

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the commands have in common."""
 
-from typing import List, Sequence, Union
+from typing import List, Sequence, Tuple, Union
 
 import gdb
 
@@ -23,6 +23,12 @@ class Command(gdb.Command):
             self.run(argument.strip())
         except (Fault, gdb.error) as fault:
             raise gdb.GdbError(str(fault)) from None
+
+
+def take_option(argument: str, option: str) -> Tuple[bool, str]:
+    """Is the option among the words? And the others."""
+    words = argument.split()
+    return option in words, " ".join(word for word in words if word != option)
 
 
 def node_names() -> List[str]:

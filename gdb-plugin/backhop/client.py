@@ -51,6 +51,15 @@ def event(number: int) -> Event:
     return Event.parse(ask(f"qBackhop:event:{number}"))
 
 
+def events(first: int, count: int) -> List[Event]:
+    return [Event.parse(item) for item in ask(f"qBackhop:events:{first}:{count}")]
+
+
+def place(text: str) -> int:
+    """The event of a place that `goto` takes."""
+    return int(ask("qBackhop:place:" + text.encode().hex())["event"])
+
+
 def hop_back(number: int, node: int) -> Hop:
     return Hop.parse(ask(f"qBackhop:hop-back:{number}:{node}"))
 

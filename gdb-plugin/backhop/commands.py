@@ -6,8 +6,8 @@ import re
 
 import gdb
 
-from backhop import client, live, moves, packet_commands, text
-from backhop.base import Command, Completion
+from backhop import client, data, live, moves, packet_commands, text, timeline
+from backhop.base import Command, Completion, node_names, take_option
 from backhop.model import Fault
 
 GOTO_WORDS = ("start", "end", "failure")
@@ -25,6 +25,7 @@ reverse-continue and watchpoints work. These commands are added:
   node break NODES LOCATION      a breakpoint on some nodes only
   node apply NODES COMMAND       a command on each of some nodes
   goto PLACE                     an event, a time, a packet, start, end, failure
+  info timeline [FROM..TO]       events around here, or in a range
   when                           where the replay is, and why that happened
   reverse-hop                    back over the wire: to where the frame was sent
   hop                            forward over the wire: to where it arrived
@@ -40,7 +41,11 @@ $vtime (nanoseconds), $packet and $task (process id; -1 outside a node).
 Conditions on them are checked by the replay itself, so they are fast:
   break tcp_v4_rcv if $node == 2 && $vtime > 5000000000
 As in DCE, dce_debug_nodeid(), dce_debug_is_node(N), dce_debug_processname() and
-dce_debug_lookup("NAME") work in conditions and in print, in both directions.
+dce_debug_lookup("NAME") work in conditions and in print, in both directions;
+`call dce_debug_monitor(N)` stops whenever node N switches to another task.
+
+`lx-ps`, `lx-dmesg`, `lx-mounts`, `lx-version` and `lx-cmdline` tell of the kernel of
+the selected node. `layout backhop` shows nodes and timeline in windows.
 
 A caution: when several nodes run, gdb looks up a *static* variable of another
 source file in the first node. $bh_symbol("NAME") finds it in the selected
@@ -56,25 +61,40 @@ frame's own node."""
 class InfoNodes(Command):
     """List the nodes: number, name, threads, where the kernel image lies.
 
-`*` marks the node of the selected thread. Change it with `node NAME`."""
+`*` marks the node of the selected thread. Change it with `node NAME`.
+With --json it prints one JSON array, for programs."""
 
     def __init__(self) -> None:
         super().__init__("info nodes", gdb.COMMAND_STATUS)
 
     def run(self, argument: str) -> None:
-        print(text.format_nodes(client.nodes(), moves.selected_node()))
+        is_json, argument = take_option(argument, "--json")
+        if argument:
+            raise Fault(f"info nodes takes --json or nothing, not '{argument}'")
+        if is_json:
+            print(data.as_json([data.of_node(node, moves.selected_node())
+                                for node in client.nodes()]))
+        else:
+            print(text.format_nodes(client.nodes(), moves.selected_node()))
 
 
 class When(Command):
     """Tell where the replay is: event, virtual time, node, and what caused the event.
 
-The position that it prints can be given to `goto` later."""
+The position that it prints can be given to `goto` later. With --json it prints
+one JSON object, for programs."""
 
     def __init__(self) -> None:
         super().__init__("when", gdb.COMMAND_STATUS)
 
     def run(self, argument: str) -> None:
+        is_json, argument = take_option(argument, "--json")
+        if argument:
+            raise Fault(f"when takes --json or nothing, not '{argument}'")
         position = client.position()
+        if is_json:
+            print(data.as_json(data.of_position(position)))
+            return
         if live.is_live():
             print(text.describe_moment(position))
             return
@@ -115,6 +135,31 @@ then the frame of the node's code that led to it is selected."""
         print(text.describe_event(client.event(client.position().event)))
 
 
+class InfoTimeline(Command):
+    """List events of the run: info timeline [FROM[..TO]] [NODE[,NODE...]] [--json]
+
+  info timeline                  those around the current one, which is marked
+  info timeline 800..820         by number
+  info timeline 5s..5.1s r1,r2   by time, of some nodes only
+  info timeline failure          those around the failure
+
+FROM and TO are what `goto` takes. A line can be gone to by its number."""
+
+    def __init__(self) -> None:
+        super().__init__("info timeline", gdb.COMMAND_STATUS)
+
+    def complete(self, argument: str, word: str) -> Completion:
+        return [name for name in (*GOTO_WORDS, *node_names()) if name.startswith(word)]
+
+    def run(self, argument: str) -> None:
+        is_json, argument = take_option(argument, "--json")
+        found = timeline.choose(argument)
+        if is_json:
+            print(data.as_json([data.of_event(event) for event in found.events]))
+        else:
+            print(text.format_events(found.events, found.now, found.left_out))
+
+
 def register() -> None:
-    for command in (Backhop, InfoNodes, When, Goto):
+    for command in (Backhop, InfoNodes, InfoTimeline, When, Goto):
         command()

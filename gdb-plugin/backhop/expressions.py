@@ -12,7 +12,7 @@ from typing import Dict
 
 import gdb
 
-from backhop import live, moves
+from backhop import images, live, moves
 from backhop.model import Fault
 
 REPLAY_MACROS = {
@@ -20,6 +20,8 @@ REPLAY_MACROS = {
     "dce_debug_is_node(n)": "($node == (n))",
     "dce_debug_processname()": "$bh_processname()",
     "dce_debug_lookup(name)": "$bh_symbol(name)",
+    "dce_debug_monitor(n)": "$bh_monitor(n)",
+    "dce_debug_unmonitor(n)": "$bh_unmonitor(n)",
 }
 
 # gdb evaluates these itself; there is no register for it in a live run.
@@ -35,21 +37,6 @@ def define_macros(macros: Dict[str, str]) -> None:
         gdb.execute(f"macro define {name} {expansion}")
 
 
-def find_symbol(name: str) -> gdb.Symbol:
-    """In the image of the selected frame; if that is the simulator's, in the node's."""
-    frames = (gdb.selected_frame(), moves.node_frame())
-    for frame in frames:
-        symtab = frame.find_sal().symtab if frame is not None else None
-        if symtab is None:
-            continue
-        symbol = symtab.objfile.lookup_static_symbol(name) or \
-            symtab.objfile.lookup_global_symbol(name)
-        if symbol is not None:
-            return symbol
-    raise Fault(f"there is no variable or function '{name}' in the image of the selected frame; "
-                "select another one with `up`, `frame N` or `node NAME`")
-
-
 class BhSymbol(gdb.Function):
     """The variable or function NAME of the selected frame's own image: $bh_symbol("NAME").
 
@@ -63,7 +50,7 @@ the copy that was loaded first, without saying so. This takes the right one:
 
     def invoke(self, name: gdb.Value) -> gdb.Value:
         try:
-            symbol = find_symbol(name.string())
+            symbol = images.find_symbol(name.string())
         except Fault as fault:
             raise gdb.GdbError(str(fault)) from None
         return symbol.value()

@@ -96,7 +96,7 @@ def resolve(location: str, nodes: Sequence[Node]) -> List[Tuple[Node, int]]:
     return found
 
 
-def plant(words: str, temporary: bool) -> None:
+def plant(words: str, temporary: bool) -> List[gdb.Breakpoint]:
     parts = words.split(None, 1)
     if len(parts) < 2:
         raise Fault("say NODE[,NODE...] LOCATION [if CONDITION], such as 'r1,r2 ip_rcv'")
@@ -117,6 +117,7 @@ def plant(words: str, temporary: bool) -> None:
         for item in created:
             item.delete()
         raise
+    return created
 
 
 class NodeBreak(Command):

@@ -3,8 +3,8 @@
 
 import gdb
 
-from backhop import branch, client, commands, expressions, frames, live, node_commands
-from backhop import packet_commands, pending, sources, text, why
+from backhop import branch, client, commands, expressions, frames, live, lx, mi, monitor
+from backhop import node_commands, packet_commands, pending, sources, text, why, windows
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -61,4 +61,8 @@ def load() -> None:
     branch.register()
     live.register()
     why.register()
+    lx.register()
+    mi.register()
+    monitor.register()
+    windows.register()
     Connect()

@@ -72,6 +72,27 @@ def format_nodes(nodes: Sequence[Node], selected: Optional[int]) -> str:
     return "\n".join(lines)
 
 
+def format_event(event: Event, is_now: bool, width: int) -> str:
+    packet = ""
+    if event.packet:
+        packet = f"  packet {format_packet(event)}" + (f", {event.length} bytes" if event.length
+                                                       else "")
+    return (f"{'*' if is_now else ' '} {event.event:>{width}}  {format_time(event.vtime_ns):>15}  "
+            f"{event.where:<13}  {event.kind:<8}{packet}").rstrip()
+
+
+def format_events(events: Sequence[Event], now: int, left_out: int) -> str:
+    """The lines of `info timeline`; `*` marks where the replay is."""
+    if not events:
+        return "There is no event there."
+    width = max(5, len(str(events[-1].event)))
+    lines = [f"  {'Event':>{width}}  {'Time':>15}  {'Node':<13}  Kind"]
+    lines += [format_event(event, event.event == now, width) for event in events]
+    if left_out:
+        lines.append(f"There are more; go on with `info timeline {events[-1].event + 1}..`.")
+    return "\n".join(lines)
+
+
 def format_names(names: Sequence[str]) -> str:
     if len(names) > MAX_NAMES:
         return ", ".join(names[:MAX_NAMES]) + f" and {len(names) - MAX_NAMES} more"

@@ -112,6 +112,7 @@ class Symtab:
     filename: str
     objfile: "Objfile"
     def fullname(self) -> str: ...
+    def static_block(self) -> "Block": ...
     def is_valid(self) -> bool: ...
 
 class Symtab_and_line:
@@ -271,6 +272,10 @@ class EventRegistry(Generic[_Event]):
     def connect(self, callback: Callable[[_Event], object]) -> None: ...
     def disconnect(self, callback: Callable[[_Event], object]) -> None: ...
 
+class PromptRegistry:
+    def connect(self, callback: Callable[[], object]) -> None: ...
+    def disconnect(self, callback: Callable[[], object]) -> None: ...
+
 class events:
     stop: EventRegistry[StopEvent]
     cont: EventRegistry[ContinueEvent]
@@ -280,7 +285,7 @@ class events:
     breakpoint_created: EventRegistry[Breakpoint]
     breakpoint_modified: EventRegistry[Breakpoint]
     breakpoint_deleted: EventRegistry[Breakpoint]
-    before_prompt: EventRegistry[None]
+    before_prompt: PromptRegistry
     connection_removed: EventRegistry[Any]
     memory_changed: EventRegistry[Any]
     register_changed: EventRegistry[Any]

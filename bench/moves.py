@@ -6,6 +6,7 @@ import random
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Callable, Dict, List
 
@@ -15,6 +16,7 @@ from rsp import Server, timed  # noqa: E402
 
 Report = Callable[..., None]
 GOTOS = 40
+IDLE_MAX_S = 60
 RUNS = 5
 STEPS = 200
 # if $vtime == 1: see docs/remote-protocol.md for the register's number.
@@ -26,8 +28,8 @@ FALSE_CONDITION = "X7,26003e22011327"
 class Long:
     """A long replay that was passed once, and the addresses of kernel functions in it."""
 
-    def __init__(self, trace: Path, backhop: Path) -> None:
-        self.server = Server(str(trace), str(backhop))
+    def __init__(self, trace: Path, backhop: Path, *options: str) -> None:
+        self.server = Server(str(trace), str(backhop), *options)
         self.last: int = self.server.private("qBackhop:run")["events"]
         nodes = self.server.private("qBackhop:nodes")
         self.base: Dict[str, int] = {node["node_name"]: node["base"] for node in nodes}
@@ -62,6 +64,48 @@ def goto(long: Long, report: Report) -> None:
     baseline = ("the first pass through all events", long.first_pass_s)
     report(f"goto-any-of-{long.last}-events", statistics.median(times), "s", GOTOS, baseline)
     report(f"goto-any-of-{long.last}-events-max", max(times), "s", GOTOS, baseline)
+
+
+def first_goto(trace: Path, backhop: Path, report: Report) -> None:
+    """The first goto after opening: at once it is the first pass through what lies before; after a
+    while the server has worked ahead, which is waited for by the CPU time that it uses."""
+    for name, is_idle in (("at-once", False), ("after-thinking", True)):
+        with Server(str(trace), str(backhop)) as server:
+            last = int(server.private("qBackhop:run")["events"])
+            idle_s = wait_until_idle(server.process.pid) if is_idle else 0.0
+            report(f"first-goto-of-{last}-events-{name}",
+                   timed(server.goto, str(last * 9 // 10))[0], "s", 1,
+                   ("thinking", idle_s) if is_idle else None)
+
+
+def wait_until_idle(server: int) -> float:
+    """Seconds until the server and what it traces have stopped computing."""
+    start = time.monotonic()
+    former, quiet = -1, 0
+    while quiet < 5 and time.monotonic() - start < IDLE_MAX_S:
+        time.sleep(0.2)
+        with open(f"/proc/{server}/stat", encoding="utf-8") as stream:
+            words = stream.read().rsplit(")", 1)[1].split()
+        now = int(words[11]) + int(words[12])
+        quiet = quiet + 1 if now == former and time.monotonic() - start > 1 else 0
+        former = now
+    return time.monotonic() - start
+
+
+def false_hits(long: Long, report: Report) -> None:
+    """reverse-continue over a stretch, against how many hits with a false condition lie in it."""
+    nodes = [node for node in long.base if node != "n0"]
+    long.server.goto("start")
+    long.plant("n1", "icmp_rcv")
+    long.seconds("vCont;c", "swbreak")
+    for count in (0, 1, 4, len(nodes)):
+        for node in nodes[:count]:
+            long.plant(node, "ip_rcv", FALSE_CONDITION)
+        long.seconds("vCont;c", "swbreak")
+        report(f"back-over-false-hits-on-{count}-nodes", long.seconds("bc", "swbreak"), "s", 1)
+        for node in nodes[:count]:
+            long.lift(node, "ip_rcv")
+    long.lift("n1", "icmp_rcv")
 
 
 def distance(long: Long, report: Report) -> None:
@@ -123,9 +167,10 @@ def stretch(long: Long, datagrams: int, report: Report) -> None:
             for pair in list(zip(times[key], times[without]))[1:]), "us", RUNS)
 
 
-def steps(trace: Path, backhop: Path, nodes: int, report: Report) -> None:
+def steps(trace: Path, backhop: Path, nodes: int, report: Report, *options: str) -> None:
     """One instruction back, and the list of threads that gdb asks for at each stop."""
-    long = Long(trace, backhop)
+    long = Long(trace, backhop, *options)
+    shown = "-of-which-one-is-shown" if options else ""
     with long.server as server:
         long.plant(f"n{nodes - 1}", "ip_rcv")
         server.goto("start")
@@ -135,5 +180,5 @@ def steps(trace: Path, backhop: Path, nodes: int, report: Report) -> None:
             times.append(1000 * (timed(server.resume, "bs")[0]
                                  + timed(server.document, "threads:read:")[0]))
         times.sort()
-        report(f"reverse-stepi-of-{nodes}-nodes", times[STEPS // 2], "ms", STEPS)
-        report(f"reverse-stepi-of-{nodes}-nodes-p99", times[STEPS * 99 // 100], "ms", STEPS)
+        report(f"reverse-stepi-of-{nodes}-nodes{shown}", times[STEPS // 2], "ms", STEPS)
+        report(f"reverse-stepi-of-{nodes}-nodes{shown}-p99", times[STEPS * 99 // 100], "ms", STEPS)

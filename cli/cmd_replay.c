@@ -61,6 +61,12 @@ static struct bh_error *debug(struct bh_gdb_session *session, int *status_ret)
 	return error;
 }
 
+struct arguments {
+	const char *at, *serve, *node;
+	const char *file;
+	char **gdb; /* what follows "--", NULL-terminated; NULL: nothing */
+};
+
 /* --- for a gdb elsewhere --- */
 
 /* [HOST:]PORT; HOST is a numeric IPv4 address or "localhost", which is also the default. */
@@ -137,7 +143,7 @@ static struct bh_error *serve_one(struct bh_replay *replay, const struct sockadd
 	return error;
 }
 
-static struct bh_error *serve(const struct bh_trace *trace, const char *where,
+static struct bh_error *serve(const struct bh_trace *trace, const struct arguments *arguments,
 			      const struct bh_position *at)
 {
 	struct sockaddr_in address;
@@ -145,9 +151,11 @@ static struct bh_error *serve(const struct bh_trace *trace, const char *where,
 	struct bh_error *error = NULL;
 	struct bh_stop stop;
 
-	BH_TRY(parse_address(where, &address));
+	BH_TRY(parse_address(arguments->serve, &address));
 	BH_TRY(bh_replay_create(trace, bh_find_kernel, NULL, &replay));
-	if (at)
+	if (arguments->node)
+		error = bh_replay_show_only(replay, arguments->node);
+	if (!error && at)
 		error = bh_replay_seek(replay, *at, &stop);
 	if (!error)
 		error = serve_one(replay, &address);
@@ -156,12 +164,6 @@ static struct bh_error *serve(const struct bh_trace *trace, const char *where,
 }
 
 /* --- the command --- */
-
-struct arguments {
-	const char *at, *serve;
-	const char *file;
-	char **gdb; /* what follows "--", NULL-terminated; NULL: nothing */
-};
 
 /* bh_cli_parse() would put together what is before and behind "--". */
 static char **split_at_dashes(int *argc, char **argv)
@@ -179,11 +181,12 @@ static char **split_at_dashes(int *argc, char **argv)
 static int parse(int argc, char **argv, struct arguments *arguments_ret)
 {
 	const struct bh_option options[] = {{"at", NULL, &arguments_ret->at},
-					    {"serve", NULL, &arguments_ret->serve}};
+					    {"serve", NULL, &arguments_ret->serve},
+					    {"node", NULL, &arguments_ret->node}};
 	int status;
 
 	arguments_ret->gdb = split_at_dashes(&argc, argv);
-	status = bh_cli_parse(&bh_command_replay, options, 2, &argc, argv);
+	status = bh_cli_parse(&bh_command_replay, options, 3, &argc, argv);
 	if (status >= 0)
 		return status;
 	if (argc < 2)
@@ -205,6 +208,7 @@ static struct bh_error *replay(const struct arguments *arguments, const struct b
 	struct bh_gdb_session session = {
 		.trace = trace,
 		.at = arguments->at,
+		.node = arguments->node,
 		.arguments = arguments->gdb,
 	};
 	struct bh_position position;
@@ -213,7 +217,7 @@ static struct bh_error *replay(const struct arguments *arguments, const struct b
 		BH_TRY(bh_position_parse(trace, arguments->at, &position));
 	*status_ret = BH_EXIT_PASS;
 	if (arguments->serve)
-		return serve(trace, arguments->serve, arguments->at ? &position : NULL);
+		return serve(trace, arguments, arguments->at ? &position : NULL);
 	return debug(&session, status_ret);
 }
 
@@ -238,11 +242,15 @@ static int cmd_replay(int argc, char **argv)
 
 const struct bh_command bh_command_replay = {
 	.name = "replay",
-	.synopsis = "[--at PLACE] [--serve [HOST:]PORT] FILE [-- GDB-ARGUMENTS]",
+	.synopsis = "[--at PLACE] [--node NODE] [--serve [HOST:]PORT] FILE [-- GDB-ARGUMENTS]",
 	.summary = "run a trace again under gdb, forwards and backwards",
 	.help = "  --at PLACE           go there first: an event's number, a time with its unit "
 		"(5.02s),\n"
 		"                       PACKET.HOP, start, end or failure\n"
+		"  --node NODE          show only this node's threads, kernel and programs: in a "
+		"run "
+		"of many\n"
+		"                       nodes that is faster; the others run along unseen\n"
 		"  --serve [HOST:]PORT  start no gdb, but wait for one connection of a gdb "
 		"elsewhere;\n"
 		"                       HOST is 127.0.0.1 if it isn't given. Who connects can read "

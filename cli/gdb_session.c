@@ -88,6 +88,8 @@ static struct bh_error *start_server(const struct bh_gdb_session *session, struc
 				     struct bh_replay **replay_ret, int *listener_ret)
 {
 	BH_TRY(bh_replay_create(session->trace, bh_find_kernel, NULL, replay_ret));
+	if (session->node)
+		BH_TRY(bh_replay_show_only(*replay_ret, session->node));
 	BH_TRY(make_place(place_ret));
 	return listen_at(place_ret, listener_ret);
 }

@@ -14,6 +14,7 @@ struct bh_gdb_session {
 	const char *gdb;	/* path of gdb */
 	const char *plugin;	/* path of the plugin's load.py */
 	const char *at;		/* where to go first, or NULL */
+	const char *node;	/* show only this one, or NULL */
 	char *const *arguments; /* more for gdb, NULL-terminated; or NULL */
 };
 

@@ -37,7 +37,7 @@ _backhop() {
 	case ${COMP_WORDS[1]} in
 	run) words='--json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
 	record) words='--output --json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
-	replay) words='--at --serve' pattern='bht' ;;
+	replay) words='--at --node --serve' pattern='bht' ;;
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;
 	events) words='--json --node --kind --from --to' pattern='bht' ;;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/suggest.h"
 #include "kernel-lib/node.h"
 #include "posix/posix.h"
 #include "replayer/confine.h"
@@ -216,6 +217,7 @@ struct bh_error *bh_replay_create(const struct bh_trace *trace,
 	replay->find_kernel = find_kernel;
 	replay->find_kernel_arg = find_kernel_arg;
 	replay->move = 1;
+	replay->only_node = BH_NO_NODE;
 	replay->node_count = bh_trace_node_count(trace);
 	replay->nodes = calloc(replay->node_count + 1, sizeof(*replay->nodes));
 	struct bh_error *error = replay->nodes ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
@@ -229,6 +231,31 @@ struct bh_error *bh_replay_create(const struct bh_trace *trace,
 	}
 	*replay_ret = replay;
 	return NULL;
+}
+
+struct bh_error *bh_replay_show_only(struct bh_replay *replay, const char *node)
+{
+	const char **names = calloc(replay->node_count + 1, sizeof(*names));
+	struct bh_error *error = NULL;
+
+	if (!names)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < replay->node_count; i++) {
+		names[i] = replay->nodes[i].name;
+		if (!strcmp(names[i], node))
+			replay->only_node = (uint32_t)i;
+	}
+	if (replay->only_node == BH_NO_NODE) {
+		const char *near = bh_suggest(node, names, replay->node_count);
+		error = bh_error_new(BH_ERR_INPUT,
+				     "the recorded run has no node \"%s\"%s%s; `backhop info` on "
+				     "the trace says how many there are and `backhop events` names "
+				     "them",
+				     node, near ? ", but " : "", near ? near : "");
+	}
+	bh_engine_moved(replay);
+	free(names);
+	return error;
 }
 
 void bh_replay_destroy(struct bh_replay *replay)

@@ -76,6 +76,13 @@ struct bh_error *bh_replay_create(const struct bh_trace *trace,
 				  struct bh_error *(*find_kernel)(void *arg, const char *version,
 								  char **path_ret),
 				  void *find_kernel_arg, struct bh_replay **replay_ret);
+/*
+ * From now on threads and images are only those of this node, of the simulator, and, as threads, of
+ * the node that has the CPU: what a debugger asks for at each stop no longer grows with the number
+ * of nodes. All nodes still run, for what they send each other is not in the trace, and positions
+ * stay what they are. An unknown name is refused.
+ */
+struct bh_error *bh_replay_show_only(struct bh_replay *replay, const char *node);
 /* Kills the tracee and every checkpoint. */
 void bh_replay_destroy(struct bh_replay *replay);
 

@@ -218,6 +218,11 @@ static void fill_kernel_image(struct bh_replay *replay, uint32_t number,
 	};
 }
 
+static int is_shown(const struct bh_replay *replay, uint32_t node)
+{
+	return replay->only_node == BH_NO_NODE || replay->only_node == node;
+}
+
 struct bh_error *bh_replay_images(struct bh_replay *replay,
 				  const struct bh_replay_image **images_ret, size_t *count_ret)
 {
@@ -236,12 +241,18 @@ struct bh_error *bh_replay_images(struct bh_replay *replay,
 		free(programs);
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	}
-	for (size_t i = 0; i < replay->node_count; i++)
-		fill_kernel_image(replay, (uint32_t)i, &replay->images[i]);
+	replay->image_count = 0;
+	for (size_t i = 0; i < replay->node_count; i++) {
+		if (is_shown(replay, (uint32_t)i))
+			fill_kernel_image(replay, (uint32_t)i,
+					  &replay->images[replay->image_count++]);
+	}
 	for (size_t i = 0; i < program_count; i++) {
+		if (!is_shown(replay, programs[i].node))
+			continue;
 		memcpy(replay->image_paths[i], programs[i].path, sizeof(programs[i].path));
 		replay->image_paths[i][sizeof(programs[i].path) - 1] = 0;
-		replay->images[replay->node_count + i] = (struct bh_replay_image){
+		replay->images[replay->image_count++] = (struct bh_replay_image){
 			.node = programs[i].node,
 			.base = programs[i].base,
 			.size = programs[i].size,

@@ -74,6 +74,7 @@ struct bh_replay {
 	size_t kernel_count;
 	struct bh_replay_node *nodes;
 	size_t node_count;
+	uint32_t only_node;		/* the one that is shown; BH_NO_NODE: all are */
 	uint64_t stack_low, stack_high; /* the simulator's own stack */
 	uint8_t former_cpus[128];
 	int is_pinned;

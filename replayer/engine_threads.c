@@ -199,8 +199,11 @@ static struct bh_error *fill_list(struct bh_replay *replay)
 	list->count = 0;
 	strcpy(simulator.name, "backhop");
 	BH_TRY(add_thread(list, &simulator, 0));
-	for (uint32_t node = 0; node < replay->node_count; node++)
-		BH_TRY(add_node(replay, node));
+	for (uint32_t node = 0; node < replay->node_count; node++) {
+		if (replay->only_node == BH_NO_NODE || replay->only_node == node ||
+		    bh_engine_gate(replay)->node == node)
+			BH_TRY(add_node(replay, node));
+	}
 	list->move = replay->move;
 	return NULL;
 }

@@ -22,8 +22,8 @@ TIMEOUT_S = 600.0
 class Server:
     """`backhop replay --serve` and one connection to it."""
 
-    def __init__(self, trace: str, backhop: str = BACKHOP) -> None:
-        self.process = subprocess.Popen([backhop, "replay", "--serve", "0", trace],
+    def __init__(self, trace: str, backhop: str = BACKHOP, *options: str) -> None:
+        self.process = subprocess.Popen([backhop, "replay", *options, "--serve", "0", trace],
                                         stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         line = self.process.stderr.readline()

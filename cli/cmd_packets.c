@@ -100,6 +100,68 @@ static char *join(int count, char **words)
 	return text;
 }
 
+/* --- functions --- */
+
+static void print_step(const struct bh_trace *trace, const struct bh_packet_entry *step)
+{
+	char place[64];
+
+	snprintf(place, sizeof(place), "%" PRIu64 ":%" PRIu64 ":0", step->event, step->tick);
+	printf("%-16s %4" PRIu64 ".%09" PRIu64 "  ", place, step->vtime_ns / 1000000000,
+	       step->vtime_ns % 1000000000);
+	bh_print_safe(stdout, bh_trace_node_name(trace, step->node));
+	printf("  %s\n", step->function);
+}
+
+static struct bh_error *print_trace(const struct bh_trace *trace,
+				    const struct bh_packet_trace *functions, int is_json)
+{
+	size_t count;
+	const struct bh_packet_entry *steps = bh_packet_trace_entries(functions, &count);
+
+	if (!is_json)
+		printf("%-16s %14s  %s\n", "place", "time", "node  function");
+	for (size_t i = 0; i < count && !ferror(stdout); i++) {
+		char *text = is_json ? bh_packet_entry_json(trace, &steps[i]) : NULL;
+
+		if (is_json && !text)
+			return bh_error_new(BH_ERR_NOMEM, "out of memory");
+		if (is_json)
+			puts(text);
+		else
+			print_step(trace, &steps[i]);
+		free(text);
+	}
+	return NULL;
+}
+
+static struct bh_error *trace_packet(const struct bh_trace *trace, uint64_t id, const char *node,
+				     int is_json)
+{
+	const struct bh_packets_source source = {.trace = trace, .find_kernel = bh_find_kernel};
+	struct bh_packet_trace *functions = NULL;
+	struct bh_packets *packets = NULL;
+	const struct bh_packet *packet = NULL;
+	uint32_t number = BH_NO_NODE;
+	struct bh_error *error = node ? bh_packet_node_parse(trace, node, &number) : NULL;
+
+	if (!error)
+		error = bh_trace_hand_over(trace);
+	if (!error)
+		error = bh_packets_create(&source, &packets);
+	if (!error)
+		error = bh_packets_find(packets, id, &packet);
+	if (!error)
+		error = bh_packet_trace_create(&source, packet, number, &functions);
+	if (!error)
+		error = print_trace(trace, functions, is_json);
+	bh_packet_trace_destroy(functions);
+	bh_packets_destroy(packets);
+	return error;
+}
+
+/* --- packets --- */
+
 static struct bh_error *list(const struct bh_trace *trace, const char *filter_text, int is_json)
 {
 	const struct bh_packets_source source = {.trace = trace, .find_kernel = bh_find_kernel};
@@ -125,20 +187,32 @@ static struct bh_error *list(const struct bh_trace *trace, const char *filter_te
 static int cmd_packets(int argc, char **argv)
 {
 	int is_json = 0;
-	const struct bh_option options[] = {{"json", &is_json, NULL}};
+	const char *traced = NULL, *node = NULL;
+	uint64_t id = 0;
+	const struct bh_option options[] = {
+		{"json", &is_json, NULL}, {"trace", NULL, &traced}, {"node", NULL, &node}};
 	struct bh_trace *trace = NULL;
-	int status = bh_cli_parse(&bh_command_packets, options, 1, &argc, argv);
+	int status = bh_cli_parse(&bh_command_packets, options, 3, &argc, argv);
 
 	if (status >= 0)
 		return status;
 	if (argc < 2)
 		return bh_cli_usage(&bh_command_packets, "name a trace");
+	if (traced && (!bh_cli_parse_u64(traced, &id) || !id))
+		return bh_cli_usage(&bh_command_packets, "--trace wants a packet's id, not \"%s\"",
+				    traced);
+	if (traced && argc > 2)
+		return bh_cli_usage(&bh_command_packets, "--trace is of one packet: no filter");
+	if (node && !traced)
+		return bh_cli_usage(&bh_command_packets,
+				    "--node belongs to --trace; a filter has `at NODE`");
 	char *filter = join(argc - 2, argv + 2);
 	struct bh_error *error = filter ? bh_trace_open(argv[1], &trace)
 					: bh_error_new(BH_ERR_NOMEM, "out of memory");
 
 	if (!error)
-		error = list(trace, filter, is_json);
+		error = traced ? trace_packet(trace, id, node, is_json)
+			       : list(trace, filter, is_json);
 	free(filter);
 	bh_trace_close(trace);
 	return error ? bh_cli_fail(error) : bh_cli_finish(BH_EXIT_PASS);
@@ -146,9 +220,13 @@ static int cmd_packets(int argc, char **argv)
 
 const struct bh_command bh_command_packets = {
 	.name = "packets",
-	.synopsis = "[--json] FILE [FILTER…]",
+	.synopsis = "[--json] [--trace ID [--node NODE]] FILE [FILTER…]",
 	.summary = "list the packets of a trace, their ways and ends",
-	.help = "  --json        print one JSON object a line\n\n"
+	.help = "  --json        print one JSON object a line\n"
+		"  --trace ID    list the kernel functions that handled this packet, from a "
+		"rerun:\n"
+		"                the place for gdb's `goto`, the virtual time, the node\n"
+		"  --node NODE   only those of this node\n\n"
 		"FILTER is in the syntax of pcap-filter(7), and knows some words more, joined to\n"
 		"the rest by `and`: dropped, lost, delivered, queued, at NODE, from NODE, to "
 		"NODE,\n"

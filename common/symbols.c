@@ -210,6 +210,109 @@ int bh_symbols_member(const struct bh_symbols *symbols, uint64_t function, const
 	return 0;
 }
 
+/* What a type is without its typedefs and qualifiers; 0 if that isn't known. */
+static int strip_type(Dwarf_Die *type)
+{
+	Dwarf_Attribute attribute;
+
+	for (int depth = 0; depth < 32; depth++) {
+		switch (dwarf_tag(type)) {
+		case DW_TAG_typedef:
+		case DW_TAG_const_type:
+		case DW_TAG_volatile_type:
+		case DW_TAG_restrict_type:
+			if (!dwarf_attr(type, DW_AT_type, &attribute) ||
+			    !dwarf_formref_die(&attribute, type))
+				return 0;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int points_to(Dwarf_Die *variable, const char *structure)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Die type;
+
+	if (!dwarf_attr_integrate(variable, DW_AT_type, &attribute) ||
+	    !dwarf_formref_die(&attribute, &type) || !strip_type(&type) ||
+	    dwarf_tag(&type) != DW_TAG_pointer_type || !dwarf_attr(&type, DW_AT_type, &attribute) ||
+	    !dwarf_formref_die(&attribute, &type) || !strip_type(&type) ||
+	    dwarf_tag(&type) != DW_TAG_structure_type)
+		return 0;
+	const char *name = dwarf_diename(&type);
+
+	return name && !strcmp(name, structure);
+}
+
+/* The number of the argument that is in this variable when the function is entered, or -1. */
+static int argument_of(Dwarf_Die *variable, Dwarf_Addr entry)
+{
+	/* rdi, rsi, rdx, rcx, r8, r9 in DWARF's numbers (System V ABI, AMD64, 3.6.2) */
+	static const unsigned char registers[] = {5, 4, 1, 2, 8, 9};
+	Dwarf_Attribute attribute;
+	Dwarf_Op *operation;
+	size_t length;
+
+	if (!dwarf_attr_integrate(variable, DW_AT_location, &attribute) ||
+	    dwarf_getlocation_addr(&attribute, entry, &operation, &length, 1) != 1 || length != 1)
+		return -1;
+	for (int i = 0; i < 6; i++)
+		if (operation->atom == DW_OP_reg0 + registers[i])
+			return i;
+	return -1;
+}
+
+struct takers {
+	const char *structure;
+	void (*found)(void *arg, uint64_t address, const char *function, unsigned int arguments);
+	void *arg;
+};
+
+static int look_at_function(Dwarf_Die *function, void *arg)
+{
+	const struct takers *takers = arg;
+	unsigned int arguments = 0;
+	Dwarf_Addr entry;
+	Dwarf_Die child;
+
+	if (dwarf_lowpc(function, &entry) && dwarf_entrypc(function, &entry))
+		return DWARF_CB_OK;
+	if (dwarf_child(function, &child))
+		return DWARF_CB_OK;
+	do {
+		int number;
+
+		if (dwarf_tag(&child) != DW_TAG_formal_parameter ||
+		    !points_to(&child, takers->structure))
+			continue;
+		number = argument_of(&child, entry);
+		if (number >= 0)
+			arguments |= 1u << number;
+	} while (!dwarf_siblingof(&child, &child));
+	const char *name = arguments ? dwarf_diename(function) : NULL;
+
+	if (name)
+		takers->found(takers->arg, entry, name, arguments);
+	return DWARF_CB_OK;
+}
+
+void bh_symbols_takers(const struct bh_symbols *symbols, const char *structure,
+		       void (*found)(void *arg, uint64_t address, const char *function,
+				     unsigned int arguments),
+		       void *arg)
+{
+	struct takers takers = {structure, found, arg};
+	Dwarf_Addr bias;
+	Dwarf_Die *unit = NULL;
+
+	while (symbols && (unit = dwfl_module_nextcu(symbols->module, unit, &bias)))
+		dwarf_getfuncs(unit, look_at_function, &takers, 0);
+}
+
 /* --- stacks of programs --- */
 
 struct walk {

@@ -37,6 +37,17 @@ uint64_t bh_symbols_address(const struct bh_symbols *symbols, const char *functi
 int bh_symbols_member(const struct bh_symbols *symbols, uint64_t function, const char *structure,
 		      const char *member, uint64_t *offset_ret);
 
+/*
+ * Calls found() for each function that takes pointers to a structure as arguments, with a bit set
+ * for each of the first six that is one and is in its register when the function is entered. In no
+ * particular order, and a function more than once if several source files have it. Goes through all
+ * debug information: takes seconds for a kernel.
+ */
+void bh_symbols_takers(const struct bh_symbols *symbols, const char *structure,
+		       void (*found)(void *arg, uint64_t address, const char *function,
+				     unsigned int arguments),
+		       void *arg);
+
 /* --- stacks of programs --- */
 
 /* In DWARF's order: rax rdx rcx rbx rsi rdi rbp rsp r8 ... r15 rip. */

@@ -32,7 +32,7 @@ _backhop() {
 		mapfile -t COMPREPLY < <(compgen -c -- "$current")
 		return
 		;;
-	--seed | --spin-limit | --shell | --shell-start | --stop-time | --node | --from | --to | --plant-fault | --at | --serve) return ;;
+	--seed | --spin-limit | --shell | --shell-start | --stop-time | --node | --from | --to | --plant-fault | --trace | --at | --serve) return ;;
 	esac
 	case ${COMP_WORDS[1]} in
 	run) words='--json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
@@ -41,7 +41,7 @@ _backhop() {
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;
 	events) words='--json --node --kind --from --to' pattern='bht' ;;
-	packets) words='--json' pattern='bht' ;;
+	packets) words='--json --trace --node' pattern='bht' ;;
 	doctor) words='--json' pattern='' ;;
 	import) words='--output --stop-time' pattern='yaml|yml' ;;
 	*) return ;;

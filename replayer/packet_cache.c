@@ -70,6 +70,16 @@ static int make_folder(char *folder)
 	return mkdir(folder, 0777) && errno != EEXIST ? -1 : 0;
 }
 
+char *bh_packet_cache_folder(const struct bh_packets_source *source)
+{
+	char *folder = source->cache_folder ? strdup(source->cache_folder) : default_folder();
+
+	if (folder && *folder && !make_folder(folder))
+		return folder;
+	free(folder);
+	return NULL;
+}
+
 static char *file_path(const char *folder, const uint8_t key[16])
 {
 	char name[33], *path = NULL;
@@ -165,7 +175,7 @@ static struct bh_packets *load(const struct bh_trace *trace, const char *path,
 }
 
 /* Whoever reads meanwhile sees a whole file or none. */
-static void save(const struct bh_packets *packets, char *folder, const char *path,
+static void save(const struct bh_packets *packets, const char *folder, const char *path,
 		 const uint8_t key[16])
 {
 	struct bh_buffer buffer = {0};
@@ -173,7 +183,7 @@ static void save(const struct bh_packets *packets, char *folder, const char *pat
 	int fd = -1;
 
 	bh_packets_encode(packets, key, &buffer);
-	if (!buffer.failed && buffer.length <= FILE_MAX_BYTES && !make_folder(folder) &&
+	if (!buffer.failed && buffer.length <= FILE_MAX_BYTES &&
 	    asprintf(&temporary, "%s.XXXXXX", path) > 0)
 		fd = mkstemp(temporary);
 	if (fd >= 0) {
@@ -211,11 +221,11 @@ static struct bh_error *make(const struct bh_packets_source *source,
 struct bh_error *bh_packets_create(const struct bh_packets_source *source,
 				   struct bh_packets **packets_ret)
 {
-	char *folder = source->cache_folder ? strdup(source->cache_folder) : default_folder();
+	char *folder = bh_packet_cache_folder(source);
 	uint8_t key[16];
 
 	make_key(source->trace, key);
-	char *path = folder && *folder ? file_path(folder, key) : NULL;
+	char *path = folder ? file_path(folder, key) : NULL;
 	struct bh_packets *packets = path ? load(source->trace, path, key) : NULL;
 	struct bh_error *error = NULL;
 

@@ -77,10 +77,14 @@ static struct bh_error *no_node(const struct parser *parser, const struct word *
 	for (size_t i = 0; names && i < count; i++)
 		names[i] = bh_trace_node_name(parser->trace, i);
 	const char *nearest = names ? bh_suggest(name, names, count) : NULL;
-	struct bh_error *error = bh_error_new(
-		BH_ERR_USAGE, "column %zu of the filter: no node \"%s\"; %s%s%s",
-		column(parser, word), name, nearest ? "did you mean \"" : "",
-		nearest ? nearest : "`backhop info` lists the nodes", nearest ? "\"?" : "");
+	char place[64] = "";
+
+	if (parser->count)
+		snprintf(place, sizeof(place), "column %zu of the filter: ", column(parser, word));
+	struct bh_error *error = bh_error_new(BH_ERR_USAGE, "%sno node \"%s\"; %s%s%s", place, name,
+					      nearest ? "did you mean \"" : "",
+					      nearest ? nearest : "`backhop info` lists the nodes",
+					      nearest ? "\"?" : "");
 
 	free(names);
 	return error;
@@ -105,6 +109,15 @@ static struct bh_error *find_node(const struct parser *parser, const struct word
 		return no_node(parser, word);
 	*node_ret = (uint32_t)number;
 	return NULL;
+}
+
+struct bh_error *bh_packet_node_parse(const struct bh_trace *trace, const char *text,
+				      uint32_t *node_ret)
+{
+	const struct parser parser = {.trace = trace, .text = text};
+	const struct word word = {.text = text, .length = strlen(text)};
+
+	return find_node(&parser, &word, node_ret);
 }
 
 /* --- our words --- */

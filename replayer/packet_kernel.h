@@ -41,6 +41,22 @@ size_t bh_skb_copy_frame(const struct bh_skb_layout *layout, uint64_t skb, uint8
 /* Whether its socket is a packet socket: what tcpdump sees is a copy. */
 int bh_skb_is_captured(const struct bh_skb_layout *layout, uint64_t skb);
 
+/* --- functions that take socket buffers --- */
+
+struct bh_skb_function {
+	uint32_t entry;		/* offset of its patchable entry */
+	unsigned int arguments; /* a bit for each argument that is one */
+	char name[64];
+};
+
+/*
+ * All of them, by entry. They are kept in a file in folder (NULL: nowhere), by the image's
+ * build-id, because it takes a while to find them. NULL when out of memory; the caller frees it.
+ */
+struct bh_skb_function *bh_skb_functions(const struct bh_image *image,
+					 const struct bh_symbols *symbols, const char *folder,
+					 size_t *count_ret);
+
 /* The offset of a function's patchable entry in the image; 0 if it has none. */
 uint32_t bh_kernel_entry(const struct bh_image *image, const struct bh_symbols *symbols,
 			 const char *function);

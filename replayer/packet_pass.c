@@ -94,11 +94,11 @@ static struct bh_error *prepare(void *arg, struct bh_rerun *rerun)
 			bh_buffer_string(&pass->run.stream, boot->devices[device].name);
 		}
 	}
-	return bh_packet_probes_create(rerun, &pass->run.stream, &pass->probes);
+	return bh_packet_probes_create(rerun, &pass->run.stream, NULL, &pass->probes);
 }
 
-static struct bh_error *diverged(const struct bh_trace *trace,
-				 const struct bh_divergence *divergence)
+struct bh_error *bh_packet_pass_diverged(const struct bh_trace *trace,
+					 const struct bh_divergence *divergence)
 {
 	const char *node = divergence->node < bh_trace_node_count(trace)
 				   ? bh_trace_node_name(trace, divergence->node)
@@ -139,7 +139,7 @@ struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 
 	bh_rerun_destroy(pass.run.rerun);
 	if (!error && found)
-		error = diverged(source->trace, &divergence);
+		error = bh_packet_pass_diverged(source->trace, &divergence);
 	if (error) {
 		bh_buffer_free(&pass.run.stream);
 		return error;

@@ -29,6 +29,7 @@
 #define BH_REPLAYER_PACKET_PASS_H
 
 #include "common/cursor.h"
+#include "replayer/engine.h"
 #include "replayer/packets.h"
 
 /* Bytes kept of a frame, at most. */
@@ -48,5 +49,8 @@ enum bh_pass_record {
 /* The caller frees the stream. BH_ERR_DIVERGED if the run isn't what was recorded. */
 struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 				struct bh_buffer *stream_ret);
+/* The sentence about it. */
+struct bh_error *bh_packet_pass_diverged(const struct bh_trace *trace,
+					 const struct bh_divergence *divergence);
 
 #endif

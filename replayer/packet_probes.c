@@ -59,18 +59,29 @@ struct mark {
 	char name[16];
 };
 
+/* What there is to do at a function's entry: one of the two, or both. */
+struct spot {
+	uint32_t entry;
+	enum place place; /* PLACE_COUNT: none */
+	const struct bh_skb_function *function;
+};
+
 /* A kernel image that nodes have. */
 struct kernel {
 	const struct bh_image *image;
 	struct bh_packet_probes *all;
 	struct bh_probes *probes;
 	struct bh_skb_layout layout;
-	enum place places[PLACE_COUNT]; /* of the probes */
+	struct spot *spots; /* of the probes, by entry */
+	size_t spot_count;
+	struct bh_skb_function *functions; /* for a tracer */
+	size_t function_count;
 };
 
 struct bh_packet_probes {
 	struct bh_sim *sim;
 	struct bh_buffer *stream;
+	const struct bh_packet_tracer *tracer; /* or NULL */
 	struct kernel *kernels;
 	size_t kernel_count;
 	struct mark *marks; /* by mark modulo MARKS */
@@ -91,7 +102,7 @@ void bh_packet_probes_tell(struct bh_packet_probes *probes, uint64_t event, uint
 {
 	struct mark *mark = &probes->marks[number % MARKS];
 
-	if (!number || mark->mark != number || mark->is_told)
+	if (!number || mark->mark != number || mark->is_told || probes->tracer)
 		return;
 	mark->is_told = 1;
 	bh_buffer_u8(probes->stream, BH_PASS_MARK);
@@ -185,7 +196,7 @@ static void read_by_program(struct bh_packet_probes *probes, const struct kernel
 	uint64_t task = current_task(probes, node, &layout);
 	char name[16];
 
-	if (!bh_lineage_hop(lineage) || !task)
+	if (!bh_lineage_hop(lineage) || !task || probes->tracer)
 		return;
 	begin_record(probes, BH_PASS_READ);
 	bh_buffer_varint(probes->stream, bh_lineage_packet(lineage));
@@ -201,7 +212,7 @@ static void merge(struct bh_packet_probes *probes, const struct kernel *kernel, 
 	uint64_t into = *bh_skb_lineage(&kernel->layout, to);
 	uint64_t lineage = *bh_skb_lineage(&kernel->layout, from);
 
-	if (!bh_lineage_hop(into) || !bh_lineage_hop(lineage) || into == lineage)
+	if (!bh_lineage_hop(into) || !bh_lineage_hop(lineage) || into == lineage || probes->tracer)
 		return;
 	begin_record(probes, BH_PASS_MERGED);
 	bh_buffer_varint(probes->stream, bh_lineage_packet(lineage));
@@ -214,7 +225,7 @@ static void freed(struct bh_packet_probes *probes, const struct kernel *kernel, 
 {
 	uint64_t lineage = *bh_skb_lineage(&kernel->layout, skb);
 
-	if (!bh_lineage_hop(lineage))
+	if (!bh_lineage_hop(lineage) || probes->tracer)
 		return;
 	begin_record(probes, BH_PASS_FREED);
 	bh_buffer_varint(probes->stream, bh_lineage_packet(lineage));
@@ -249,13 +260,12 @@ static void cut_fragment(struct bh_packet_probes *probes, const struct kernel *k
 	*lineage = mark->mark;
 }
 
-static void handle(void *arg, uint32_t node, uint32_t probe,
-		   const struct bh_probe_registers *registers)
+static void look(struct kernel *kernel, enum place place, uint32_t node,
+		 const struct bh_probe_registers *registers)
 {
-	struct kernel *kernel = arg;
 	struct bh_packet_probes *probes = kernel->all;
 
-	switch (kernel->places[probe]) {
+	switch (place) {
 	case PLACE_ALLOC:
 	case PLACE_BUILD:
 		before_allocation(probes, node);
@@ -293,6 +303,53 @@ static void handle(void *arg, uint32_t node, uint32_t probe,
 	}
 }
 
+/* Arguments that are buffers only when the function has returned: what is there is of another life.
+ */
+static unsigned int fresh_arguments(const char *function)
+{
+	static const char *const first[] = {"__build_skb_around",    "build_skb_around",
+					    "__finalize_skb_around", "__skb_clone",
+					    "__copy_skb_header",     "skb_copy_header"};
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		if (!strcmp(function, first[i]))
+			return 1;
+	return 0;
+}
+
+static int is_in_node(const struct bh_packet_probes *probes, uint32_t node, uint64_t address)
+{
+	const struct bh_boot *boot = bh_node_boot_record(bh_sim_node(probes->sim, node));
+
+	return address >= boot->ram_base && address < boot->ram_base + boot->ram_size - 4096 &&
+	       !(address & 7);
+}
+
+static void trace(const struct kernel *kernel, const struct bh_skb_function *function,
+		  uint32_t node, const struct bh_probe_registers *registers)
+{
+	const struct bh_packet_probes *probes = kernel->all;
+
+	for (unsigned int i = 0; i < 6; i++) {
+		uint64_t skb = bh_probe_argument(registers, i);
+
+		if ((function->arguments >> i & 1) && is_in_node(probes, node, skb))
+			probes->tracer->entered(probes->tracer->arg, node, function->name, skb,
+						*bh_skb_lineage(&kernel->layout, skb));
+	}
+}
+
+static void handle(void *arg, uint32_t node, uint32_t probe,
+		   const struct bh_probe_registers *registers)
+{
+	struct kernel *kernel = arg;
+	const struct spot *spot = &kernel->spots[probe];
+
+	look(kernel, spot->place, node, registers);
+	if (spot->function)
+		trace(kernel, spot->function, node, registers);
+}
+
 size_t bh_packet_probes_dropped(struct bh_packet_probes *probes, uint8_t *frame_ret, size_t size,
 				size_t *length_ret)
 {
@@ -306,28 +363,91 @@ size_t bh_packet_probes_dropped(struct bh_packet_probes *probes, uint8_t *frame_
 
 /* --- planting --- */
 
-static struct bh_error *open_kernel(struct kernel *kernel)
+static void add_spot(struct kernel *kernel, uint32_t entry, enum place place,
+		     const struct bh_skb_function *function)
 {
-	struct bh_symbols *symbols = bh_symbols_open_image(bh_image_path(kernel->image));
-	uint32_t entries[PLACE_COUNT];
-	size_t count = 0;
-
-	if (!symbols || !bh_skb_layout_read(symbols, &kernel->layout)) {
-		bh_symbols_close(symbols);
-		begin_record(kernel->all, BH_PASS_MISSING);
-		bh_buffer_string(kernel->all->stream, bh_image_path(kernel->image));
-		return NULL;
+	for (size_t i = 0; i < kernel->spot_count; i++) {
+		if (kernel->spots[i].entry == entry && place == PLACE_COUNT) {
+			kernel->spots[i].function = function;
+			return;
+		}
 	}
+	kernel->spots[kernel->spot_count++] = (struct spot){entry, place, function};
+}
+
+static int compare_spots(const void *left, const void *right)
+{
+	const struct spot *a = left, *b = right;
+
+	return (a->entry > b->entry) - (a->entry < b->entry);
+}
+
+static struct bh_error *find_spots(struct kernel *kernel, const struct bh_symbols *symbols)
+{
+	const struct bh_packet_tracer *tracer = kernel->all->tracer;
+
+	if (tracer) {
+		kernel->functions = bh_skb_functions(kernel->image, symbols, tracer->folder,
+						     &kernel->function_count);
+		if (!kernel->functions)
+			return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	}
+	kernel->spots = calloc(PLACE_COUNT + kernel->function_count, sizeof(*kernel->spots));
+	if (!kernel->spots)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	for (unsigned int place = 0; place < PLACE_COUNT; place++) {
 		uint32_t entry = bh_kernel_entry(kernel->image, symbols, place_names[place]);
 
-		if (!entry)
-			continue;
-		kernel->places[count] = (enum place)place;
-		entries[count++] = entry;
+		if (entry)
+			add_spot(kernel, entry, (enum place)place, NULL);
 	}
+	for (size_t i = 0; i < kernel->function_count; i++) {
+		struct bh_skb_function *function = &kernel->functions[i];
+
+		function->arguments &= ~fresh_arguments(function->name);
+		add_spot(kernel, function->entry, PLACE_COUNT, function);
+	}
+	qsort(kernel->spots, kernel->spot_count, sizeof(*kernel->spots), compare_spots);
+	return NULL;
+}
+
+static struct bh_error *lacks_symbols(struct kernel *kernel)
+{
+	const char *path = bh_image_path(kernel->image);
+
+	if (kernel->all->tracer)
+		return bh_error_new(
+			BH_ERR_MACHINE,
+			"%s.debug is missing, which says what functions take packets: put "
+			"it beside the image, or build that with `make`",
+			path);
+	begin_record(kernel->all, BH_PASS_MISSING);
+	bh_buffer_string(kernel->all->stream, path);
+	return NULL;
+}
+
+static struct bh_error *open_kernel(struct kernel *kernel)
+{
+	struct bh_symbols *symbols = bh_symbols_open_image(bh_image_path(kernel->image));
+
+	if (!symbols || !bh_skb_layout_read(symbols, &kernel->layout)) {
+		bh_symbols_close(symbols);
+		return lacks_symbols(kernel);
+	}
+	struct bh_error *error = find_spots(kernel, symbols);
+	uint32_t *entries = calloc(kernel->spot_count + 1, sizeof(*entries));
+
 	bh_symbols_close(symbols);
-	return bh_probes_create(kernel->image, entries, count, handle, kernel, &kernel->probes);
+	if (!error && !entries)
+		error = bh_error_new(BH_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; !error && i < kernel->spot_count; i++)
+		entries[i] = kernel->spots[i].entry;
+	if (!error)
+		error = bh_probes_create(kernel->image, entries, kernel->spot_count,
+					 kernel->all->tracer != NULL, handle, kernel,
+					 &kernel->probes);
+	free(entries);
+	return error;
 }
 
 static struct bh_error *plant(struct bh_packet_probes *probes, uint32_t node)
@@ -349,6 +469,7 @@ static struct bh_error *plant(struct bh_packet_probes *probes, uint32_t node)
 
 /* Lives as long as the child. */
 struct bh_error *bh_packet_probes_create(struct bh_rerun *rerun, struct bh_buffer *stream,
+					 const struct bh_packet_tracer *tracer,
 					 struct bh_packet_probes **probes_ret)
 {
 	struct bh_packet_probes *probes = calloc(1, sizeof(*probes));
@@ -357,6 +478,7 @@ struct bh_error *bh_packet_probes_create(struct bh_rerun *rerun, struct bh_buffe
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	probes->sim = bh_rerun_sim(rerun);
 	probes->stream = stream;
+	probes->tracer = tracer;
 	size_t count = bh_sim_node_count(probes->sim);
 
 	probes->kernels = calloc(count + 1, sizeof(*probes->kernels));

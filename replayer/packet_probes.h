@@ -17,9 +17,22 @@
 
 struct bh_packet_probes;
 
-/* Plants probes in all nodes whose kernel's debug information is there; tells of it in a MISSING
- * record where it isn't. Records go to stream. */
+/* Wants to know of all functions that take socket buffers, instead of the records. */
+struct bh_packet_tracer {
+	void *arg;
+	/* A function was entered with a buffer of this lineage; bh_gate says when. */
+	void (*entered)(void *arg, uint32_t node, const char *function, uint64_t skb,
+			uint64_t lineage);
+	const char *folder; /* for bh_skb_functions() */
+};
+
+/*
+ * Plants probes in all nodes. Records go to stream; of kernels without debug information there is
+ * only a MISSING record, or an error if there is a tracer (else NULL), which must live as long as
+ * the child.
+ */
 struct bh_error *bh_packet_probes_create(struct bh_rerun *rerun, struct bh_buffer *stream,
+					 const struct bh_packet_tracer *tracer,
 					 struct bh_packet_probes **probes_ret);
 /* A record that says what a mark means, if it hasn't been told. */
 void bh_packet_probes_tell(struct bh_packet_probes *probes, uint64_t event, uint64_t mark);

@@ -48,6 +48,10 @@ void bh_packets_encode(const struct bh_packets *packets, const uint8_t key[16],
 struct bh_error *bh_packets_decode(const struct bh_trace *trace, const uint8_t key[16],
 				   uint8_t *bytes, size_t length, struct bh_packets **packets_ret);
 
+/* ${BACKHOP_CACHE:-~/.cache/backhop}/packets, made if need be, or the source's; NULL if there is no
+ * place. The caller frees it. */
+char *bh_packet_cache_folder(const struct bh_packets_source *source);
+
 /* --- relations: packet_relation.c --- */
 
 enum bh_packet_change {

@@ -149,6 +149,35 @@ void bh_packet_summary(const struct bh_packet *packet, char *text_ret, size_t si
  * The caller frees it. */
 char *bh_packet_json(const struct bh_packets *packets, const struct bh_packet *packet);
 
+/* --- the functions that handled a packet: packet_trace.c --- */
+
+/* A function of a kernel was entered with one of the packet's buffers as an argument. The place to
+ * go to in gdb is EVENT:TICK:0. */
+struct bh_packet_entry {
+	uint64_t event, tick, vtime_ns;
+	uint32_t node;
+	uint32_t hop; /* links crossed */
+	const char *function;
+};
+
+struct bh_packet_trace;
+
+/*
+ * Runs the trace again, up to where the packet ends. All functions that take socket buffers are
+ * watched, by the kernel's debug information, which must be there; nothing is lost. node: only
+ * there, or BH_NO_NODE. The packet is of a table of this source.
+ */
+struct bh_error *bh_packet_trace_create(const struct bh_packets_source *source,
+					const struct bh_packet *packet, uint32_t node,
+					struct bh_packet_trace **trace_ret);
+/* Takes NULL. */
+void bh_packet_trace_destroy(struct bh_packet_trace *trace);
+/* In the order in which they were entered. */
+const struct bh_packet_entry *bh_packet_trace_entries(const struct bh_packet_trace *trace,
+						      size_t *count_ret);
+/* One object on a line; NULL when out of memory. The caller frees it. */
+char *bh_packet_entry_json(const struct bh_trace *trace, const struct bh_packet_entry *step);
+
 /* --- filters: packet_filter.c --- */
 
 /*
@@ -162,6 +191,9 @@ struct bh_packet_filter;
 /* Errors are BH_ERR_USAGE, with libpcap's words and the column. NULL or "" matches all. */
 struct bh_error *bh_packet_filter_create(const struct bh_trace *trace, const char *text,
 					 struct bh_packet_filter **filter_ret);
+/* A node by its name or number; BH_ERR_USAGE with the nearest name if there is none. */
+struct bh_error *bh_packet_node_parse(const struct bh_trace *trace, const char *text,
+				      uint32_t *node_ret);
 /* Takes NULL. */
 void bh_packet_filter_destroy(struct bh_packet_filter *filter);
 int bh_packet_filter_matches(const struct bh_packet_filter *filter,

@@ -2,6 +2,7 @@
 /* Calling functions of ours at the entries of kernel functions: see probes.h. */
 #include "replayer/probes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +12,22 @@
 #include "kernel-lib/node.h"
 #include "posix/posix.h"
 #include "replayer/ticks.h"
+#include "simulator/gate.h"
 
 #define PAGE 4096ull
 /* Stubs lie this far below their node, in the unused end of the span before it, where those of
  * ticks.c lie in another process. */
 #define STUB_DISTANCE (16ull << 20)
 #define COMMON_BYTES  128u
-#define STUB_BYTES    12u
+#define COUNT_BYTES   15u /* of a stub that counts, */
+#define CALL_BYTES    5u  /* that calls a handler, … */
+#define STUB_BYTES    32u
 
 struct bh_probes {
 	int fd; /* the text with its jumps, then the stubs */
 	uint64_t text_size, code_size;
-	uint64_t code_bytes; /* of code_size, in use */
+	uint32_t *numbers; /* of the probe, by stub */
+	uint64_t counted;  /* 0, or COUNT_BYTES */
 	bh_probe_handler handler;
 	void *arg;
 };
@@ -60,11 +65,11 @@ enter(const struct bh_probe_registers *registers, struct bh_probes *probes, uint
 {
 	uint64_t base = common + STUB_DISTANCE;
 	/* Behind the call in the stub. */
-	uint64_t probe = (registers->reserved - common - COMMON_BYTES) / STUB_BYTES;
+	uint64_t stub = (registers->stub_return - common - COMMON_BYTES) / STUB_BYTES;
 
 	bh_fp_save();
 	probes->handler(probes->arg, (uint32_t)((base - BH_NODE_BASE) / BH_NODE_SPAN),
-			(uint32_t)probe, registers);
+			probes->numbers[stub], registers);
 }
 
 /* At a function's entry neither flags nor the bytes below the stack pointer mean anything. */
@@ -99,34 +104,60 @@ uint64_t bh_probe_argument(const struct bh_probe_registers *registers, unsigned 
 	return number < 6 ? arguments[number] : 0;
 }
 
-/* file: text_size bytes of text, then the code. */
+/* What to do at one function's entry. code: where its stub is written, stub: where it will be. */
+static void emit_stub(const struct bh_probes *probes, uint8_t *code, int64_t stub, int64_t entry,
+		      int is_probed)
+{
+	struct emitter emitter = {code};
+	uint64_t at = probes->counted;
+
+	if (probes->counted) {
+		emit(&emitter, "\x50\x48\xb8", 3); /* push %rax; movabs tick, %rax */
+		emit_word(&emitter, (uintptr_t)&bh_gate.tick);
+		emit(&emitter, "\x48\xff\x00\x58", 4); /* incq (%rax); pop %rax */
+	}
+	if (is_probed) {
+		emit_branch(code + at, 0xe8, stub + (int64_t)at, -(int64_t)STUB_DISTANCE);
+		at += CALL_BYTES;
+	}
+	emit_branch(code + at, 0xe9, stub + (int64_t)at, entry + BH_ENTRY_BYTES);
+}
+
+/* file: text_size bytes of text, then the code. patched: the entries that get a stub, of which
+ * those in `entries` are probed; both ascend. */
 static struct bh_error *patch(struct bh_probes *probes, const struct bh_image *image, uint8_t *file,
+			      const uint32_t *patched, size_t patched_count,
 			      const uint32_t *entries, size_t count)
 {
 	struct emitter emitter = {file + probes->text_size};
-	int64_t stubs = -(int64_t)STUB_DISTANCE + COMMON_BYTES;
+	size_t probe = 0;
 
 	emit_common(&emitter, probes);
-	for (size_t i = 0; i < count; i++) {
-		int64_t stub = stubs + (int64_t)(i * STUB_BYTES);
-		uint8_t *code = file + probes->text_size + COMMON_BYTES + i * STUB_BYTES;
+	for (size_t i = 0; i < patched_count; i++) {
+		uint64_t offset = COMMON_BYTES + i * STUB_BYTES;
+		int64_t stub = (int64_t)offset - (int64_t)STUB_DISTANCE;
+		int is_probed = probe < count && entries[probe] == patched[i];
 
-		if (entries[i] + BH_ENTRY_BYTES > probes->text_size ||
-		    memcmp(file + entries[i], bh_entry_nop, BH_ENTRY_BYTES))
-			return bh_error_new(BH_ERR_INPUT,
-					    "%s: no function begins at offset %#x, where its debug "
-					    "information says; build the image again",
-					    bh_image_path(image), entries[i]);
-		emit_branch(file + entries[i], 0xe9, entries[i], stub);		    /* jmp */
-		emit_branch(code, 0xe8, stub, -(int64_t)STUB_DISTANCE);		    /* call */
-		emit_branch(code + 5, 0xe9, stub + 5, entries[i] + BH_ENTRY_BYTES); /* jmp */
+		if (patched[i] + BH_ENTRY_BYTES > probes->text_size ||
+		    memcmp(file + patched[i], bh_entry_nop, BH_ENTRY_BYTES))
+			return bh_error_new(
+				BH_ERR_INPUT,
+				"%s: no function begins at offset %#x, where its tables "
+				"say; build the image again",
+				bh_image_path(image), patched[i]);
+		emit_branch(file + patched[i], 0xe9, patched[i], stub);
+		emit_stub(probes, file + probes->text_size + offset, stub, patched[i], is_probed);
+		probes->numbers[i] = (uint32_t)probe;
+		probe += is_probed;
 	}
+	assert(probe == count);
 	return NULL;
 }
 
 /* The text of the image's file, which is what nodes have mapped. */
 static struct bh_error *fill(struct bh_probes *probes, const struct bh_image *image,
-			     const uint32_t *entries, size_t count)
+			     const uint32_t *patched, size_t patched_count, const uint32_t *entries,
+			     size_t count)
 {
 	uint64_t size = probes->text_size + probes->code_size;
 
@@ -142,31 +173,38 @@ static struct bh_error *fill(struct bh_probes *probes, const struct bh_image *im
 	struct bh_error *error = bh_image_read_text(image, file, probes->text_size);
 
 	if (!error)
-		error = patch(probes, image, file, entries, count);
+		error = patch(probes, image, file, patched, patched_count, entries, count);
 	munmap(file, size);
 	return error;
 }
 
 struct bh_error *bh_probes_create(const struct bh_image *image, const uint32_t *entries,
-				  size_t count, bh_probe_handler handler, void *arg,
+				  size_t count, int counts, bh_probe_handler handler, void *arg,
 				  struct bh_probes **probes_ret)
 {
 	struct bh_probes *probes = calloc(1, sizeof(*probes));
+	size_t patched_count = count;
+	const uint32_t *patched =
+		counts ? bh_image_patchable_entries(image, &patched_count) : entries;
 
 	if (!probes)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	probes->handler = handler;
 	probes->arg = arg;
+	probes->counted = counts ? COUNT_BYTES : 0;
 	probes->text_size = (bh_image_text_size(image) + PAGE - 1) & ~(PAGE - 1);
-	probes->code_bytes = COMMON_BYTES + count * STUB_BYTES;
-	probes->code_size = (probes->code_bytes + PAGE - 1) & ~(PAGE - 1);
+	probes->code_size = (COMMON_BYTES + patched_count * STUB_BYTES + PAGE - 1) & ~(PAGE - 1);
 	probes->fd = -1;
-	struct bh_error *error =
-		probes->code_size <= STUB_DISTANCE / 2
-			? fill(probes, image, entries, count)
-			: bh_error_new(BH_ERR_INPUT, "%s: too many functions (%zu)",
-				       bh_image_path(image), count);
+	probes->numbers = calloc(patched_count + 1, sizeof(*probes->numbers));
+	struct bh_error *error = NULL;
 
+	if (!probes->numbers)
+		error = bh_error_new(BH_ERR_NOMEM, "out of memory");
+	else if (probes->code_size > STUB_DISTANCE / 2)
+		error = bh_error_new(BH_ERR_INPUT, "%s: too many functions (%zu)",
+				     bh_image_path(image), patched_count);
+	else
+		error = fill(probes, image, patched, patched_count, entries, count);
 	if (error) {
 		bh_probes_destroy(probes);
 		return error;
@@ -181,6 +219,7 @@ void bh_probes_destroy(struct bh_probes *probes)
 		return;
 	if (probes->fd >= 0)
 		close(probes->fd);
+	free(probes->numbers);
 	free(probes);
 }
 

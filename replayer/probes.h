@@ -24,7 +24,7 @@ struct bh_image;
 /* The registers at the entry: the first six arguments are in rdi, rsi, rdx, rcx, r8 and r9. */
 struct bh_probe_registers {
 	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
-	uint64_t reserved;
+	uint64_t stub_return;	 /* for probes.c */
 	uint64_t return_address; /* of the probed function */
 };
 
@@ -41,11 +41,13 @@ typedef void (*bh_probe_handler)(void *arg, uint32_t node, uint32_t probe,
 struct bh_probes;
 
 /*
- * entries: offsets in the image, each of them one of bh_image_patchable_entries(). Must be created
- * in the process that runs the nodes, or before it is forked.
+ * entries: ascending offsets in the image, each of them one of bh_image_patchable_entries(). Must
+ * be created in the process that runs the nodes, or before it is forked. counts: bh_gate.tick
+ * counts the entries of all functions, so that a handler sees which tick of the event the one at
+ * hand is.
  */
 struct bh_error *bh_probes_create(const struct bh_image *image, const uint32_t *entries,
-				  size_t count, bh_probe_handler handler, void *arg,
+				  size_t count, int counts, bh_probe_handler handler, void *arg,
 				  struct bh_probes **probes_ret);
 /* Takes NULL. The nodes that have them must not run again. */
 void bh_probes_destroy(struct bh_probes *probes);

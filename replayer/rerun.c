@@ -42,6 +42,7 @@ struct bh_rerun {
 	/* The run stopped after this event, before its time: it had nothing left to do, and then it
 	 * stops there by itself, or the recording was interrupted. 0: it ran its full time. */
 	uint64_t stopped_at;
+	int is_left;		/* the listener has seen enough */
 	struct bh_error *error; /* of an observer */
 };
 
@@ -169,7 +170,7 @@ static int events_are_equal(const struct bh_event *a, const struct bh_event *b)
 /* Nothing that the replay does from here on is compared. */
 static int is_over(const struct bh_rerun *rerun)
 {
-	return bh_rerun_report.diverged || rerun->error ||
+	return bh_rerun_report.diverged || rerun->error || rerun->is_left ||
 	       (bh_rerun_report.events >= rerun->recorded_count &&
 		!bh_trace_is_complete(rerun->config.trace));
 }
@@ -235,8 +236,10 @@ static int observe_between(void *arg)
 		return 1;
 	if (compare_inputs(rerun, bh_rerun_report.events, BH_NO_NODE))
 		return 1;
-	if (rerun->listener.between && rerun->listener.between(rerun->listener.arg))
+	if (rerun->listener.between && rerun->listener.between(rerun->listener.arg)) {
+		rerun->is_left = 1;
 		return 1;
+	}
 	if (!rerun->next.count && next <= rerun->recorded_count &&
 	    bh_rerun_report.events + EVENTS_AHEAD >= next)
 		rerun->error = window_load(rerun, &rerun->next, next);

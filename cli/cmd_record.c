@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/kernel_path.h"
 #include "cli/live_run.h"
+#include "cli/rr.h"
 #include "cli/scenario_file.h"
 #include "cli/shell.h"
 #include "cli/summary.h"
@@ -121,7 +122,7 @@ static int print_result(const struct bh_summary *summary, int is_json, int is_qu
 
 static int cmd_record(int argc, char **argv)
 {
-	int is_json = 0, is_quiet = 0;
+	int is_json = 0, is_quiet = 0, is_for_rr = 0;
 	const char *folder = ".", *seed = NULL, *spin_limit = NULL;
 	unsigned int spin_limit_s = 0;
 	struct bh_shell_options shell = {0};
@@ -129,6 +130,7 @@ static int cmd_record(int argc, char **argv)
 	const struct bh_option options[] = {
 		{"json", &is_json, NULL},
 		{"quiet", &is_quiet, NULL},
+		{"rr", &is_for_rr, NULL},
 		{"files", NULL, &folder},
 		{"seed", NULL, &seed},
 		{"spin-limit", NULL, &spin_limit},
@@ -149,6 +151,8 @@ static int cmd_record(int argc, char **argv)
 	status = bh_scenario_arguments_check(&bh_command_record, argc);
 	if (status >= 0)
 		return status;
+	if (is_for_rr)
+		return bh_cli_fail(bh_rr_record(bh_cli_arguments(), record.trace));
 	struct bh_error *error = bh_live_run_spin_limit(spin_limit, &spin_limit_s);
 	if (!error)
 		error = bh_scenario_arguments_open(argc, argv, seed, &record.file);
@@ -177,14 +181,17 @@ static int cmd_record(int argc, char **argv)
 
 const struct bh_command bh_command_record = {
 	.name = "record",
-	.synopsis =
-		"[-o FILE] [--json] [--quiet] [--files FOLDER] [--seed N] [--shell NODE] SCENARIO",
+	.synopsis = "[-o FILE] [--json] [--quiet] [--files FOLDER] [--seed N] [--rr] [--shell "
+		    "NODE] SCENARIO",
 	.summary = "run a scenario and record it in a trace",
 	.help = "  -o, --output FILE  write the trace there (default: NAME.bht in the current\n"
 		"                     folder, with the scenario's name)\n"
 		"  --json             print the result as one JSON object\n"
 		"  --quiet            print nothing but errors; the exit status says the result\n"
 		"  --files FOLDER     write files-NODE/ there (default: the current folder)\n"
+		"  --rr               record the whole process with rr instead, where rr can; "
+		"FILE is a\n"
+		"                     folder then\n"
 		"  --seed N           use this seed instead of the scenario's\n"
 		"  --spin-limit S     give up a node that has the CPU for so many seconds without\n"
 		"                     an event (default: 60; 0: never)\n"

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/gdb_session.h"
 #include "cli/kernel_path.h"
+#include "cli/rr.h"
 #include "cli/scenario_program.h"
 #include "replayer/engine.h"
 #include "replayer/gdb_server.h"
@@ -230,6 +231,12 @@ static int cmd_replay(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (bh_rr_is_recording(arguments.file)) {
+		if (arguments.at || arguments.serve)
+			return bh_cli_usage(&bh_command_replay,
+					    "what rr recorded has no --at and no --serve");
+		return bh_cli_fail(bh_rr_replay(arguments.file, arguments.gdb));
+	}
 	error = bh_trace_open(arguments.file, &trace);
 	if (error)
 		return bh_cli_fail(error);
@@ -256,6 +263,7 @@ const struct bh_command bh_command_replay = {
 		"                       HOST is 127.0.0.1 if it isn't given. Who connects can read "
 		"all\n"
 		"                       that the replay holds\n\n"
+		"FILE may be a folder that `backhop record --rr` wrote: then rr replays it.\n"
 		"What follows -- is given to gdb, for unattended use for example:\n"
 		"  backhop replay FILE -- -batch -ex 'goto failure' -ex bt\n\n"
 		"In gdb, `help backhop` lists the commands. Exit status: gdb's; 2 bad input (a "

@@ -26,19 +26,24 @@ SETTINGS_AFTER = (
 class Connect(Command):
     """Connect to a replay that `backhop replay --serve` serves: backhop connect [HOST:]PORT
 
-A path connects to a socket in the file system."""
+A path connects to a socket in the file system. Without an argument it takes
+the connection that gdb has already, for IDEs that connect by themselves."""
 
     def __init__(self) -> None:
         super().__init__("backhop connect", gdb.COMMAND_RUNNING)
 
     def run(self, argument: str) -> None:
-        if not argument:
+        is_connected = isinstance(gdb.selected_inferior().connection, gdb.RemoteTargetConnection)
+        if not argument and not is_connected:
             raise Fault("connect to what? say [HOST:]PORT, such as 'backhop connect 2345'")
         address = f"localhost:{argument}" if argument.isdigit() else argument
         for setting in SETTINGS_BEFORE:
-            gdb.execute(setting, to_string=True)
+            # Once there are libraries, gdb 13 would drop their symbols for it.
+            if argument or setting != "set sysroot":
+                gdb.execute(setting, to_string=True)
         # It would show a frame of the simulator before anything has happened.
-        gdb.execute(f"target remote {address}", to_string=True)
+        if argument:
+            gdb.execute(f"target remote {address}", to_string=True)
         live.give_up()
         expressions.define_macros(expressions.REPLAY_MACROS)
         for setting in SETTINGS_AFTER:

@@ -43,6 +43,7 @@ static unsigned long take_interrupts(struct bh_boot *boot)
 	unsigned long pending = boot->pending;
 
 	if (!pending) {
+		bh_memory_check();
 		boot->host_ops->idle(boot->host);
 		pending = boot->pending;
 	}

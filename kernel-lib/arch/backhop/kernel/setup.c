@@ -6,7 +6,7 @@
 #include <linux/delay.h>
 #include <linux/extable.h>
 #include <linux/init.h>
-#include <linux/memblock.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
@@ -23,7 +23,6 @@ struct bh_boot *bh_boot __section(".data");
 struct task_struct *bh_current_task __section(".data") = &init_task;
 unsigned long bh_irqs_disabled __section(".data");
 
-unsigned long memory_start, memory_end;
 char empty_zero_page[PAGE_SIZE] __page_aligned_bss;
 static char boot_command_line_copy[COMMAND_LINE_SIZE];
 
@@ -97,9 +96,9 @@ static struct notifier_block panic_block = {
 
 void __init setup_arch(char **cmdline_ret)
 {
-	unsigned long max_zone_pfn[MAX_NR_ZONES] = {0};
-
-	strscpy(boot_command_line, default_command_line, COMMAND_LINE_SIZE);
+	/* Tables are sized by the RAM that is there already; this one limits what a node can do. */
+	snprintf(boot_command_line, COMMAND_LINE_SIZE, "%sthash_entries=%lu ",
+		 default_command_line, roundup_pow_of_two(bh_boot->ram_size >> 17));
 	if (bh_boot->command_line)
 		strlcat(boot_command_line, bh_boot->command_line, COMMAND_LINE_SIZE);
 	strscpy(boot_command_line_copy, boot_command_line, COMMAND_LINE_SIZE);
@@ -109,26 +108,7 @@ void __init setup_arch(char **cmdline_ret)
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 
-	memory_start = PAGE_OFFSET;
-	memory_end = PAGE_OFFSET + bh_boot->ram_size;
-	high_memory = (void *)memory_end;
-	min_low_pfn = 0;
-	max_low_pfn = max_pfn = PFN_DOWN(bh_boot->ram_size);
-	memblock_add(0, bh_boot->ram_size);
-	memblock_reserve(0, bh_boot->image_size);
-	max_zone_pfn[ZONE_NORMAL] = max_low_pfn;
-	free_area_init(max_zone_pfn);
-}
-
-void __init mem_init(void)
-{
-	set_max_mapnr(max_low_pfn);
-	memblock_free_all();
-}
-
-/* Image pages stay as they are: freeing them would only turn shared pages into private ones. */
-void free_initmem(void)
-{
+	bh_memory_setup();
 }
 
 /* The name is set before pid 1 is made, so every namespace copies it. */

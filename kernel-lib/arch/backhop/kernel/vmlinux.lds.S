@@ -48,7 +48,7 @@ SECTIONS
 
 	/* Constants without an address in them; the rest of them must be relocated, below. */
 	.rodata.shared : ALIGN(64) {
-		*(.rodata .rodata.* .rodata..*)
+		EXCLUDE_FILE(*kallsyms*.o) *(.rodata .rodata.* .rodata..*)
 		*(.rodata1)
 	}
 	/* Names of drop reasons, for the host: struct bh_drop_reason of asm/host_abi.h. */
@@ -87,6 +87,8 @@ SECTIONS
 	.data.relative : {
 		*(.data.rel.ro .data.rel.ro.* .data.rel.local .data.rel.local.* .data.rel .data.rel.*)
 		*(.got .got.plt .igot.plt)
+		/* Behind the text, whose addresses the table of symbols must not move. */
+		*kallsyms*.o(.rodata .rodata.*)
 	} :private
 	RO_DATA(8)
 	EXCEPTION_TABLE(8)

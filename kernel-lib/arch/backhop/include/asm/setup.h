@@ -14,6 +14,10 @@ extern struct bh_boot *bh_boot;
 
 struct pt_regs;
 
+/* memory.c: RAM, and more of it for the page allocator if little is free. */
+void bh_memory_setup(void);
+void bh_memory_check(void);
+
 void bh_netdev_interrupt(void);
 void bh_link_interrupt(void);
 void bh_netdev_up(void);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A node's RAM. The page allocator gets a first part of it at boot and the rest block by block as it
- * is needed: the record of a page (struct page) is only written then, so that RAM which a node never
- * uses costs the host nothing, not even the 1.6 % that its records would take. The node itself sees
- * all of its RAM from the start; what it hasn't got yet counts as free.
+ * A node's RAM. The page allocator gets a first part of it at boot and the rest block by block as
+ * it is needed: the record of a page (struct page) is only written then, so that RAM which a node
+ * never uses costs the host nothing, not even the 1.6 % that its records would take. The node
+ * itself sees all of its RAM from the start; what it hasn't got yet counts as free.
  */
 #include <linux/log2.h>
 #include <linux/memblock.h>
@@ -170,7 +170,10 @@ static int __init register_absent(void)
 }
 early_initcall(register_absent);
 
-/* The linker puts these around the generic ones (arch/backhop/Makefile): "free", as programs see. */
+/*
+ * The linker puts these around the generic ones (arch/backhop/Makefile): what is free, as programs
+ * see it and as the limit of how many there may be is computed.
+ */
 void __real_si_meminfo(struct sysinfo *info);
 long __real_si_mem_available(void);
 void __wrap_si_meminfo(struct sysinfo *info);
@@ -186,3 +189,13 @@ long __wrap_si_mem_available(void)
 {
 	return __real_si_mem_available() + absent_pages();
 }
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+unsigned long __real_memblock_estimated_nr_free_pages(void);
+unsigned long __wrap_memblock_estimated_nr_free_pages(void);
+
+unsigned long __init __wrap_memblock_estimated_nr_free_pages(void)
+{
+	return __real_memblock_estimated_nr_free_pages() + absent_pages();
+}
+#endif

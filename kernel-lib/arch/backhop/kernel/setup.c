@@ -97,8 +97,8 @@ static struct notifier_block panic_block = {
 void __init setup_arch(char **cmdline_ret)
 {
 	/* Tables are sized by the RAM that is there already; this one limits what a node can do. */
-	snprintf(boot_command_line, COMMAND_LINE_SIZE, "%sthash_entries=%lu ",
-		 default_command_line, roundup_pow_of_two(bh_boot->ram_size >> 17));
+	snprintf(boot_command_line, COMMAND_LINE_SIZE, "%sthash_entries=%lu ", default_command_line,
+		 roundup_pow_of_two(bh_boot->ram_size >> 17));
 	if (bh_boot->command_line)
 		strlcat(boot_command_line, bh_boot->command_line, COMMAND_LINE_SIZE);
 	strscpy(boot_command_line_copy, boot_command_line, COMMAND_LINE_SIZE);

@@ -16,7 +16,7 @@
 #include <asm/sections.h>
 #include <asm/setup.h>
 
-/* What a node has at first behind its image: an idle one needs about 3 MiB. */
+/* What a node has at first behind its image and the table of records: an idle one needs 2 MiB. */
 #define FIRST_BYTES ((IS_ENABLED(CONFIG_SLUB_DEBUG_ON) ? 32ul : 8ul) << 20)
 /* With less than this free, an idle node takes the next block. Interrupts can't wait for memory. */
 #define LOW_PAGES PFN_DOWN(4ul << 20)
@@ -33,14 +33,15 @@ static unsigned long absent_pages(void)
 void __init bh_memory_setup(void)
 {
 	unsigned long max_zone_pfn[MAX_NR_ZONES] = {0};
-	unsigned long size = bh_boot->ram_size;
+	unsigned long size = bh_boot->ram_size, first;
 
 	memory_start = PAGE_OFFSET;
 	memory_end = PAGE_OFFSET + size;
 	high_memory = (void *)memory_end;
 	min_low_pfn = 0;
 	max_low_pfn = max_pfn = PFN_DOWN(size);
-	absent_pfn = ALIGN(PFN_DOWN(bh_boot->image_size + FIRST_BYTES), pageblock_nr_pages);
+	first = bh_boot->image_size + PFN_DOWN(size) * sizeof(struct page) + FIRST_BYTES;
+	absent_pfn = ALIGN(PFN_DOWN(first), pageblock_nr_pages);
 	absent_pfn = min(absent_pfn, max_low_pfn);
 
 	memblock_add(0, PFN_PHYS(absent_pfn));

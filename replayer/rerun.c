@@ -279,9 +279,16 @@ static struct bh_error *image_check(struct bh_rerun *rerun, const struct bh_trac
 	size_t length;
 	char *path;
 
-	BH_TRY(config->find_kernel(config->find_kernel_arg, input->name, &path));
-	struct bh_error *error =
-		bh_file_hash(path, "a kernel image", KERNEL_IMAGE_MAX, hash, &length);
+	struct bh_error *error = config->find_kernel(config->find_kernel_arg, input->name, &path);
+	if (error) {
+		/* What was recorded, for who looks for it elsewhere. */
+		struct bh_error *full =
+			bh_error_new(error->code, "%s (the run was recorded with build-id %s)",
+				     error->message, input->build_id ? input->build_id : "unknown");
+		bh_error_free(error);
+		return full;
+	}
+	error = bh_file_hash(path, "a kernel image", KERNEL_IMAGE_MAX, hash, &length);
 	if (!error && memcmp(hash, input->hash, sizeof(hash)))
 		error = bh_error_new(BH_ERR_INPUT,
 				     "%s: not the kernel image that the run was recorded with "

@@ -2,8 +2,8 @@
 /*
  * Fuzzes the scenario parser. With libFuzzer:
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DBH_LIBFUZZER -I. -D_GNU_SOURCE \
- *     tests/fuzz/fuzz_scenario.c common/{error,event,hash,suggest}.c \
- *     simulator/{scenario*,units,shell_words,yaml_tree,name_table}.c -lyaml -lxxhash
+ *     tests/fuzz/fuzz_scenario.c common/{error,event,frame_filter,hash,suggest}.c \
+ *     simulator/{scenario*,units,shell_words,yaml_tree,name_table}.c -lyaml -lxxhash -lpcap
  * Without it, main() runs each file given, and with `--seconds N` mutates them for N seconds.
  */
 #include <stdint.h>

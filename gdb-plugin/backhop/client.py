@@ -16,7 +16,7 @@ TABLE_TIMEOUT_S = 24 * 3600
 
 def ask(packet: str) -> Any:
     connection = gdb.selected_inferior().connection
-    if not isinstance(connection, gdb.RemoteTargetConnection):
+    if not isinstance(connection, gdb.RemoteTargetConnection) or not live.is_replay(connection):
         if live.is_live():
             raise Fault("this is a run that goes on, it can't be moved in nor asked about its "
                         "events; record it with `backhop record` and replay it")

@@ -13,7 +13,7 @@ are, and the next resume ends it.
 
 import struct
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 import gdb
 from gdb.unwinder import Unwinder, register_unwinder
@@ -40,10 +40,23 @@ def list_head() -> Optional[gdb.Value]:
     return symbol.value() if symbol is not None else None
 
 
+# By the number of a remote connection: is a replay's server there, or gdbserver, or rr?
+replays: Dict[int, bool] = {}
+
+
+def is_replay(connection: Optional[gdb.TargetConnection]) -> bool:
+    if not isinstance(connection, gdb.RemoteTargetConnection):
+        return False
+    if connection.num not in replays:
+        # Who doesn't know a packet answers with an empty one.
+        replays[connection.num] = bool(connection.send_packet("qBackhop:position"))
+    return replays[connection.num]
+
+
 def is_live() -> bool:
     """Is what gdb looks at a run, and no replay?"""
     inferior = gdb.selected_inferior()
-    if inferior.pid == 0 or isinstance(inferior.connection, gdb.RemoteTargetConnection):
+    if inferior.pid == 0 or is_replay(inferior.connection):
         return False
     return list_head() is not None
 
@@ -306,14 +319,25 @@ class LeaveView(gdb.Command):
         view.leave()
 
 
+kernel_paths: Set[str] = set()
+
+
+def find_sources(image: str) -> None:
+    if image in kernel_paths:
+        return
+    kernel_paths.add(image)
+    pairs = sources.substitutions(kernel_paths)
+    if len(kernel_paths) == 2 and sources.FROM_BUILD not in dict(pairs):
+        gdb.execute(f"unset substitute-path {sources.FROM_BUILD}", to_string=True)
+    for before, after in pairs:
+        gdb.execute(f"set substitute-path {before} {after}", to_string=True)
+
+
 def set_up(objfile: gdb.Objfile) -> None:
     """How gdb is to deal with a run, as soon as it knows the program."""
-    inferior = gdb.selected_inferior()
     if is_kernel(objfile) and objfile.filename:
-        for before, after in sources.substitutions({objfile.filename[:-len(".debug")]}):
-            gdb.execute(f"set substitute-path {before} {after}", to_string=True)
-    if objfile.lookup_global_symbol("bh_link_maps") is None or \
-            isinstance(inferior.connection, gdb.RemoteTargetConnection):
+        find_sources(objfile.filename[:-len(".debug")])
+    if objfile.lookup_global_symbol("bh_link_maps") is None:
         return
     gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)
     # Kernels and programs come when the run begins.
@@ -325,6 +349,7 @@ def set_up(objfile: gdb.Objfile) -> None:
 def give_up() -> None:
     """gdb turns to a replay: signals are what they are."""
     gdb.execute(f"handle {SIGNALS} stop print", to_string=True)
+    gdb.execute("set breakpoint pending auto", to_string=True)
 
 
 def register() -> None:

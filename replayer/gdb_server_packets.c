@@ -75,6 +75,7 @@ static void reply_packets(struct bh_gdb_server *server, const struct bh_packet_f
 
 	bh_json_object_begin(json);
 	bh_json_add_u64(json, "count", bh_packets_count(server->packets));
+	bh_json_add_string(json, "missing", bh_packets_missing(server->packets));
 	bh_json_key(json, "packets");
 	bh_json_array_begin(json);
 	index = add_matching(server, json, filter, index, count);
@@ -169,6 +170,7 @@ void bh_gdb_packet_show(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	bh_json_key(json, "packet");
 	add_packet(server, json, packet);
 	add_children(server, json, packet);
+	bh_json_add_string(json, "missing", bh_packets_missing(server->packets));
 	bh_json_object_end(json);
 	bh_gdb_reply_json(server, json);
 }

@@ -13,6 +13,8 @@ from backhop.packet_model import Packet, Page, Places, Step
 # The table of packets is made when it is first asked for: that takes as long as the run did.
 TABLE_TIMEOUT_S = 24 * 3600
 
+_has_noted_missing = False
+
 
 def ask(packet: str) -> Any:
     connection = gdb.selected_inferior().connection
@@ -137,15 +139,26 @@ def ask_packets(packet: str) -> Any:
         gdb.execute(f"set remotetimeout {timeout}")
 
 
+def note_missing(image: Optional[str]) -> None:
+    """Once a session: what can't be known here, and why."""
+    global _has_noted_missing
+    if image and not _has_noted_missing:
+        gdb.write(f"{image} has no debug information (image.debug) beside it: which program made "
+                  "or read a packet isn't known.\n", gdb.STDERR)
+    _has_noted_missing |= image is not None
+
+
 def packets(index: int, count: int, filter_text: str) -> Page:
     """Up to count packets that match, from the index on."""
-    return Page.parse(ask_packets(f"qBackhop:packets:{index}:{count}:"
-                                  + filter_text.encode().hex()))
+    data = ask_packets(f"qBackhop:packets:{index}:{count}:" + filter_text.encode().hex())
+    note_missing(data["missing"])
+    return Page.parse(data)
 
 
 def packet(number: int) -> Tuple[Packet, List[Packet], Object]:
     """A packet by its id or an event of it, its children, and the packet as it came."""
     data = ask_packets(f"qBackhop:packet:{number}")
+    note_missing(data["missing"])
     return (Packet.parse(data["packet"]), [Packet.parse(child) for child in data["children"]],
             data["packet"])
 

@@ -8,8 +8,8 @@ from typing import Any, Callable, Dict, List, Optional
 
 import gdb
 
-from backhop import client, data, moves, node_commands, timeline
-from backhop.model import Fault, Object
+from backhop import client, data, moves, node_commands, origin, packet_commands, timeline
+from backhop.model import Fault, Hop, Object
 
 
 def run(_arguments: List[str]) -> Object:
@@ -56,6 +56,49 @@ def node_select(arguments: List[str]) -> Object:
     return {"thread_id": thread.num if thread is not None else None}
 
 
+# --- packets; see packet_commands.py ---
+
+def packets(arguments: List[str]) -> Object:
+    return {"packets": [item for page in packet_commands.pages(" ".join(arguments))
+                        for item in page.objects]}
+
+
+def packet(arguments: List[str]) -> Object:
+    """Selects it, if it is named."""
+    if len(arguments) > 1:
+        raise Fault("-backhop-packet takes the number of one packet, or nothing")
+    found, children, objects = client.packet(packet_commands.parse_id(arguments[0]) if arguments
+                                             else packet_commands.need_selected())
+    packet_commands.select(found.id)
+    return {"packet": objects, "children": [child.id for child in children]}
+
+
+def moved(hop: Hop) -> Object:
+    return {"packet": packet_commands.selected(), "sent": data.of_event(hop.sent),
+            "arrived": data.of_event(hop.arrived), **position([])}
+
+
+def hop(_arguments: List[str]) -> Object:
+    return moved(packet_commands.hop_forward()[0])
+
+
+def reverse_hop(_arguments: List[str]) -> Object:
+    return moved(packet_commands.hop_back()[0])
+
+
+def packet_origin(arguments: List[str]) -> Object:
+    packet(arguments)
+    origin.go(client.packet(packet_commands.need_selected())[0])
+    return position([])
+
+
+def packet_break(arguments: List[str]) -> Object:
+    if not arguments:
+        raise Fault("-backhop-packet-break takes a filter")
+    number, places = packet_commands.plant(" ".join(arguments))
+    return {"breakpoint": number, "packets": places.packets, "places": places.places}
+
+
 COMMANDS: Dict[str, Callable[[List[str]], Object]] = {
     "-backhop-run": run,
     "-backhop-nodes": nodes,
@@ -64,6 +107,12 @@ COMMANDS: Dict[str, Callable[[List[str]], Object]] = {
     "-backhop-goto": goto,
     "-backhop-node-break": node_break,
     "-backhop-node-select": node_select,
+    "-backhop-packets": packets,
+    "-backhop-packet": packet,
+    "-backhop-hop": hop,
+    "-backhop-reverse-hop": reverse_hop,
+    "-backhop-packet-origin": packet_origin,
+    "-backhop-packet-break": packet_break,
 }
 
 

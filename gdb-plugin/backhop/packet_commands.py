@@ -15,8 +15,8 @@ import gdb
 from backhop import client, moves, origin, text
 from backhop import packet_model as model
 from backhop.base import Command, Completion, node_names
-from backhop.model import Fault, Position
-from backhop.packet_model import Page, Step
+from backhop.model import Fault, Hop, Position
+from backhop.packet_model import Page, Places, Step
 
 # Packets asked for at a time.
 PAGE = 200
@@ -174,6 +174,35 @@ def take_step(direction: str) -> Step:
     return step
 
 
+def hop_back() -> Tuple[Hop, str]:
+    """Moves; what it went over, and that in words."""
+    if selected() is not None:
+        step = take_step("back")
+        hop, told = step.hop, model.describe_step(step)
+    else:
+        position = client.position()
+        node = node_of(position)
+        if node is None:
+            raise Fault(f"event {position.event} happens on no node; go to one of a node "
+                        "first, `goto failure` for example")
+        hop = client.hop_back(position.event, node)
+        told = text.describe_hop(hop)
+    moves.go(str(hop.sent.event))
+    return hop, told
+
+
+def hop_forward() -> Tuple[Hop, str]:
+    """The same. At the packet's end, both events of the hop are that."""
+    if selected() is not None:
+        step = take_step("forward")
+        hop, told = step.hop, model.describe_step(step)
+    else:
+        hop = client.hop_forward(client.position().event)
+        told = text.describe_hop(hop)
+    moves.go(str(hop.arrived.event))
+    return hop, told
+
+
 class ReverseHop(Command):
     """Go back over the wire: to where the frame that is being handled was sent.
 
@@ -190,19 +219,7 @@ transmission to what made the packet."""
         super().__init__("reverse-hop", gdb.COMMAND_RUNNING)
 
     def run(self, argument: str) -> None:
-        if selected() is not None:
-            step = take_step("back")
-            sent = step.sent.event if step.sent else step.arrived.event
-            told = model.describe_step(step)
-        else:
-            position = client.position()
-            node = node_of(position)
-            if node is None:
-                raise Fault(f"event {position.event} happens on no node; go to one of a node "
-                            "first, `goto failure` for example")
-            hop = client.hop_back(position.event, node)
-            sent, told = hop.sent.event, text.describe_hop(hop)
-        moves.go(str(sent))
+        _, told = hop_back()
         print(told)
         moves.select_node_frame()
 
@@ -214,19 +231,13 @@ If the link loses the frame, this goes to the event of the loss.
 
 With a packet selected (`packet ID`) it follows that, also into fragments and
 tunnels that a node makes of it and out of them again; behind its last arrival
-it goes to where the packet was dropped."""
+it goes to where the packet was dropped or read."""
 
     def __init__(self) -> None:
         super().__init__("hop", gdb.COMMAND_RUNNING)
 
     def run(self, argument: str) -> None:
-        if selected() is not None:
-            step = take_step("forward")
-            arrived, told = step.arrived.event, model.describe_step(step)
-        else:
-            hop = client.hop_forward(client.position().event)
-            arrived, told = hop.arrived.event, text.describe_hop(hop)
-        moves.go(str(arrived))
+        _, told = hop_forward()
         print(told)
 
 
@@ -286,6 +297,21 @@ def list_breaks() -> str:
         "one."
 
 
+def plant(filter_text: str) -> Tuple[int, Places]:
+    """Sets a packet break: gdb's number of it, and what it stops at."""
+    places = client.packet_break(filter_text)
+    before = {item.number for item in gdb.breakpoints()}
+    try:
+        gdb.execute(f"break *{places.address:#x} if $packet_break & {1 << places.number}",
+                    to_string=True)
+    except gdb.error:
+        client.packet_unbreak(places.number)
+        raise
+    created = next(item for item in gdb.breakpoints() if item.number not in before)
+    _breaks[created.number] = (places.number, filter_text)
+    return created.number, places
+
+
 class PacketBreak(Command):
     """Stop where packets that match are received, sent, dropped or lost.
 
@@ -315,17 +341,8 @@ event is one of its places."""
         if not filter_text:
             print(list_breaks())
             return
-        places = client.packet_break(filter_text)
-        before = {item.number for item in gdb.breakpoints()}
-        try:
-            gdb.execute(f"break *{places.address:#x} if $packet_break & {1 << places.number}",
-                        to_string=True)
-        except gdb.error:
-            client.packet_unbreak(places.number)
-            raise
-        created = next(item for item in gdb.breakpoints() if item.number not in before)
-        _breaks[created.number] = (places.number, filter_text)
-        print(f"Breakpoint {created.number}: {places.places} places of {places.packets} packets "
+        number, places = plant(filter_text)
+        print(f"Breakpoint {number}: {places.places} places of {places.packets} packets "
               f"that match '{filter_text}'.")
 
 

@@ -7,7 +7,7 @@ The objects are those of `backhop packets --json`; docs/packets.md says what the
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
-from backhop.model import Event, Object
+from backhop.model import Event, Hop, Object
 from backhop.text import format_time
 
 # How a child is called: "a fragment of 795".
@@ -138,6 +138,11 @@ class Step:
         former, sent = data["former"], data["sent"]
         return Step(Packet.parse(data["packet"]), Packet.parse(former) if former else None,
                     Event.parse(sent) if sent else None, Event.parse(data["arrived"]))
+
+    @property
+    def hop(self) -> Hop:
+        """Where it goes; to the end of the packet there is no link."""
+        return Hop(self.sent or self.arrived, self.arrived)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Windows of gdb's text interface: the nodes, and the events around the current one.
+"""Windows of gdb's text interface: the nodes, the events around the current one, the way of the
+selected packet.
 
-`layout backhop` shows both above the source; `tui new-layout` makes other arrangements of the
-windows backhop-nodes and backhop-timeline. They are drawn when the program stops. Called by
+`layout backhop` shows nodes and events above the source, `layout packet` the way of the packet;
+`tui new-layout` makes other arrangements of the windows backhop-nodes, backhop-timeline and
+backhop-packet. They are drawn when the program stops. Called by
 plugin.py; `text` makes the lines.
 """
 
-from typing import List
+from typing import List, Optional
 
 import gdb
 
-from backhop import client, live, moves, text, timeline
+from backhop import client, live, moves, packet_commands, packet_model, text, timeline
 from backhop.model import Fault
 
 LAYOUT = "backhop {-horizontal backhop-nodes 2 backhop-timeline 3} 1 src 2 status 0 cmd 1"
+PACKET_LAYOUT = "packet {-horizontal backhop-packet 3 backhop-timeline 2} 1 src 2 status 0 cmd 1"
 
 
 class Window:
@@ -27,7 +30,7 @@ class Window:
         window.title = self.title
         gdb.events.stop.connect(self.stopped)
         gdb.events.before_prompt.connect(self.before_prompt)
-        self.was_selected = -2
+        self.was_selected: Optional[int] = -2
 
     def close(self) -> None:
         gdb.events.stop.disconnect(self.stopped)
@@ -40,15 +43,17 @@ class Window:
         self.first = 0
         self.refresh()
 
+    def selection(self) -> Optional[int]:
+        """What the user may have changed without a stop."""
+        return moves.selected_node()
+
     def before_prompt(self) -> None:
-        """The user may have selected another node."""
         try:
-            selected = moves.selected_node()
+            selected = self.selection()
         except (Fault, gdb.error):
             return
-        number = -1 if selected is None else selected
-        if number != self.was_selected:
-            self.was_selected = number
+        if selected != self.was_selected:
+            self.was_selected = selected
             self.refresh()
 
     def refresh(self) -> None:
@@ -94,7 +99,23 @@ class TimelineWindow(Window):
         return text.format_events(found.events, found.now, 0).splitlines()
 
 
+class PacketWindow(Window):
+    title = "Packet"
+
+    def selection(self) -> Optional[int]:
+        return packet_commands.selected()
+
+    def make(self) -> List[str]:
+        number = packet_commands.selected()
+        if number is None:
+            return ["No packet is selected: `packet ID` selects one, `info packets` lists them."]
+        packet, children, _ = client.packet(number)
+        return packet_model.format_hops(packet, children, client.position().event).splitlines()
+
+
 def register() -> None:
+    gdb.register_window_type("backhop-packet", PacketWindow)
     gdb.register_window_type("backhop-nodes", NodesWindow)
     gdb.register_window_type("backhop-timeline", TimelineWindow)
     gdb.execute(f"tui new-layout {LAYOUT}", to_string=True)
+    gdb.execute(f"tui new-layout {PACKET_LAYOUT}", to_string=True)

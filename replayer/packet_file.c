@@ -394,7 +394,8 @@ static void get_table(struct decoder *decoder)
 }
 
 struct bh_error *bh_packets_decode(const struct bh_trace *trace, const uint8_t key[16],
-				   uint8_t *bytes, size_t length, struct bh_packets **packets_ret)
+				   const uint8_t *bytes, size_t length,
+				   struct bh_packets **packets_ret)
 {
 	struct decoder decoder = {
 		.packets = calloc(1, sizeof(*decoder.packets)),
@@ -420,7 +421,6 @@ struct bh_error *bh_packets_decode(const struct bh_trace *trace, const uint8_t k
 		bh_packets_destroy(decoder.packets);
 		return bh_error_new(BH_ERR_INPUT, "the table of packets is damaged");
 	}
-	decoder.packets->frames = bytes;
 	*packets_ret = decoder.packets;
 	return NULL;
 }

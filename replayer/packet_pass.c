@@ -33,8 +33,6 @@ static size_t kept_bytes(const void *data, size_t length)
 	struct bh_frame_layers layers;
 	size_t captured = length < BH_PACKET_SNAP ? length : BH_PACKET_SNAP;
 
-	if (captured < BH_PACKET_SNAP)
-		return captured;
 	bh_frame_layers_read(data, captured, length, &layers);
 	if (!layers.count)
 		return captured;

@@ -27,7 +27,10 @@ struct bh_packets {
 	size_t string_count;
 	struct bh_packet_device *devices;
 	size_t device_count;
-	uint8_t *frames;     /* what frame pointers point into */
+	/* What frame pointers point into: one of the two. */
+	uint8_t *frames;
+	void *mapped;
+	size_t mapped_bytes;
 	const char *missing; /* one of the strings, or NULL */
 	/* Made when somebody asks: numbers of hops by event, of packets by parent. */
 	uint32_t *hops_by_event, *packets_by_parent;
@@ -44,9 +47,10 @@ struct bh_error *bh_packets_build(const struct bh_packets_source *source,
 /* key tells apart whose table it is: its bytes are for this run only. */
 void bh_packets_encode(const struct bh_packets *packets, const uint8_t key[16],
 		       struct bh_buffer *buffer_ret);
-/* Takes bytes over (malloc) if it succeeds. Trusts nothing in them. */
+/* The table points into bytes. Trusts nothing in them. */
 struct bh_error *bh_packets_decode(const struct bh_trace *trace, const uint8_t key[16],
-				   uint8_t *bytes, size_t length, struct bh_packets **packets_ret);
+				   const uint8_t *bytes, size_t length,
+				   struct bh_packets **packets_ret);
 
 /* ${BACKHOP_CACHE:-~/.cache/backhop}/packets, made if need be, or the source's; NULL if there is no
  * place. The caller frees it. */

@@ -18,13 +18,18 @@
 /* Of one reply; the plugin asks for more. */
 #define PACKETS_LISTED_MAX 1000u
 
-static struct bh_error *need_packets(struct bh_gdb_server *server)
+static struct bh_packets_source packets_source(struct bh_gdb_server *server)
 {
-	const struct bh_packets_source source = {
+	return (struct bh_packets_source){
 		.trace = bh_replay_trace(server->replay),
 		.find_kernel = bh_replay_find_kernel,
 		.find_kernel_arg = server->replay,
 	};
+}
+
+static struct bh_error *need_packets(struct bh_gdb_server *server)
+{
+	const struct bh_packets_source source = packets_source(server);
 
 	return server->packets ? NULL : bh_packets_create(&source, &server->packets);
 }
@@ -271,6 +276,61 @@ void bh_gdb_packet_hop(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		bh_gdb_refuse_error(server, error);
 	else
 		reply_step(server, &step);
+}
+
+/* --- packet trace --- */
+
+static struct bh_error *trace_packet(struct bh_gdb_server *server, uint64_t id, const char *node,
+				     struct bh_packet_trace **trace_ret)
+{
+	const struct bh_packets_source source = packets_source(server);
+	const struct bh_packet *packet;
+	uint32_t number = BH_NO_NODE;
+
+	if (*node)
+		BH_TRY(bh_packet_node_parse(source.trace, node, &number));
+	BH_TRY(need_packets(server));
+	BH_TRY(bh_packets_find(server->packets, id, &packet));
+	return bh_packet_trace_create(&source, packet, number, trace_ret);
+}
+
+/* packet ":" node, a name or a number in hexadecimal; empty: all */
+void bh_gdb_packet_trace(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
+{
+	const struct bh_trace *trace = bh_replay_trace(server->replay);
+	uint64_t id = bh_rsp_scan_decimal(scan);
+	struct bh_packet_trace *functions;
+	size_t count = 0;
+
+	bh_rsp_scan_expect(scan, ":");
+	char *node = scan->failed ? NULL : scan_text(server, scan);
+
+	if (!node) {
+		bh_gdb_refuse(server,
+			      "a packet's functions are asked for by its number and a node");
+		return;
+	}
+	struct bh_error *error = trace_packet(server, id, node, &functions);
+
+	free(node);
+	if (error) {
+		bh_gdb_refuse_error(server, error);
+		return;
+	}
+	const struct bh_packet_entry *entries = bh_packet_trace_entries(functions, &count);
+	struct bh_json *json = bh_json_create();
+
+	bh_json_array_begin(json);
+	for (size_t i = 0; i < count; i++) {
+		char *text = bh_packet_entry_json(trace, &entries[i]);
+
+		if (text)
+			bh_json_raw(json, text);
+		free(text);
+	}
+	bh_json_array_end(json);
+	bh_packet_trace_destroy(functions);
+	bh_gdb_reply_json(server, json);
 }
 
 /* --- packet break --- */

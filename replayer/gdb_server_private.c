@@ -372,6 +372,7 @@ void bh_gdb_private(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		{"packets:", bh_gdb_packets_list},
 		{"packet:", bh_gdb_packet_show},
 		{"packet-hop:", bh_gdb_packet_hop},
+		{"packet-trace:", bh_gdb_packet_trace},
 		{"packet-break:", bh_gdb_packet_break},
 		{"packet-unbreak:", bh_gdb_packet_unbreak},
 		{"stop-at-images:", stop_at_images},

@@ -219,6 +219,7 @@ void bh_gdb_add_event(struct bh_gdb_server *server, struct bh_json *json,
 bh_gdb_handler bh_gdb_packets_list;   /* qBackhop:packets:… */
 bh_gdb_handler bh_gdb_packet_show;    /* qBackhop:packet:… */
 bh_gdb_handler bh_gdb_packet_hop;     /* qBackhop:packet-hop:… */
+bh_gdb_handler bh_gdb_packet_trace;   /* qBackhop:packet-trace:… */
 bh_gdb_handler bh_gdb_packet_break;   /* QBackhop:packet-break:… */
 bh_gdb_handler bh_gdb_packet_unbreak; /* QBackhop:packet-unbreak:… */
 /* PACKET.HOP of a packet whose id the trace alone doesn't know: a fragment's, say. The error is

@@ -170,6 +170,12 @@ def packet_hop(direction: str, number: int, at: int, node: Optional[int]) -> Ste
     return Step.parse(ask_packets(f"qBackhop:packet-hop:{direction}:{number}:{at}:{place}"))
 
 
+def packet_trace(number: int, node: str) -> List[Object]:
+    """The functions that handled a packet, on a node or ("") on all."""
+    found: List[Object] = ask_packets(f"qBackhop:packet-trace:{number}:" + node.encode().hex())
+    return found
+
+
 def packet_break(filter_text: str) -> Places:
     return Places.parse(ask_packets("QBackhop:packet-break:" + filter_text.encode().hex()))
 

@@ -33,6 +33,7 @@ reverse-continue and watchpoints work. These commands are added:
   packet ID                      select one: hop and reverse-hop follow it
   info hops                      its way
   packet origin                  to the system call or timer that made it
+  packet trace [ID]              the kernel functions that handled it
   packet break FILTER            stop where such packets are received or sent
   why [ID]                       what decided that a packet was dropped or lost
 

@@ -92,6 +92,12 @@ def packet_origin(arguments: List[str]) -> Object:
     return position([])
 
 
+def packet_trace(arguments: List[str]) -> Object:
+    number, node = packet_commands.parse_trace(arguments)
+    number = packet_commands.need_selected() if number is None else number
+    return {"functions": client.packet_trace(number, node)}
+
+
 def packet_break(arguments: List[str]) -> Object:
     if not arguments:
         raise Fault("-backhop-packet-break takes a filter")
@@ -112,6 +118,7 @@ COMMANDS: Dict[str, Callable[[List[str]], Object]] = {
     "-backhop-hop": hop,
     "-backhop-reverse-hop": reverse_hop,
     "-backhop-packet-origin": packet_origin,
+    "-backhop-packet-trace": packet_trace,
     "-backhop-packet-break": packet_break,
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The commands that follow packets: info packets, packet, info hops, hop, reverse-hop, packet
-origin, packet break.
+origin, packet trace, packet break.
 
 Which packet is selected is remembered here. `hop` and `reverse-hop` follow it through the server's
 table of packets; without a selected packet they follow the causes of events, which the trace alone
@@ -125,6 +125,7 @@ class PacketPrefix(Command):
   packet                the selected one again
   packet none           none is selected any more
   packet origin         go to the system call or the timer that made it
+  packet trace          the kernel functions that handled it
   packet break FILTER   stop where packets that match are received or sent
 
 `hop` and `reverse-hop` then follow it, over fragments, tunnels, address
@@ -260,6 +261,50 @@ by itself this goes to the event: the timer, or the frame that it answered."""
         origin.go(packet)
 
 
+# --- packet trace ---
+
+class PacketTrace(Command):
+    """List the kernel functions that handled a packet: packet trace [ID] [--node NODE]
+
+On every node or on one, in the order in which they were entered with one of the
+packet's buffers, with the virtual time. Nothing is lost: the run is gone
+through once more for it. Each line begins with the place, so
+`goto EVENT:TICK:0` stops there. --json prints one object a line."""
+
+    def __init__(self) -> None:
+        super().__init__("packet trace", gdb.COMMAND_STATUS)
+
+    def complete(self, argument: str, word: str) -> Completion:
+        words = argument.split()
+        is_node = "--node" in (words[-1:] if argument.endswith(" ") else words[-2:-1])
+        names = node_names() if is_node else ["--node", "--json"]
+        return [name for name in names if name.startswith(word)]
+
+    def run(self, argument: str) -> None:
+        is_json, rest = take_json(argument)
+        number, node = parse_trace(rest.split())
+        found = client.packet_trace(need_selected() if number is None else number, node)
+        if is_json:
+            for item in found:
+                print(json.dumps(item))
+        else:
+            print(model.format_trace(found))
+
+
+def parse_trace(words: List[str]) -> Tuple[Optional[int], str]:
+    """[ID] [--node NODE], in either order; without --node the node is ""."""
+    node = ""
+    if "--node" in words:
+        at = words.index("--node")
+        if at + 1 == len(words):
+            raise Fault("--node wants a node; `info nodes` lists them")
+        node = words[at + 1]
+        words = words[:at] + words[at + 2:]
+    if len(words) > 1:
+        raise Fault(f"packet trace takes one packet and --node NODE, not '{words[1]}'")
+    return (parse_id(words[0]) if words else None), node
+
+
 # --- packet break ---
 
 _breaks: Dict[int, Tuple[int, str]] = {}  # by gdb's number: the server's, and the filter
@@ -348,7 +393,7 @@ event is one of its places."""
 
 def register() -> None:
     for command in (InfoPackets, PacketPrefix, InfoHops, ReverseHop, ForwardHop, PacketOrigin,
-                    PacketBreak):
+                    PacketTrace, PacketBreak):
         command()
 
 

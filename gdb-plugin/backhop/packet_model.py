@@ -254,6 +254,18 @@ def format_hops(packet: Packet, children: Sequence[Packet], event: int) -> str:
     return "\n".join(lines)
 
 
+def format_trace(entries: Sequence[Object]) -> str:
+    """What `packet trace` prints, in the shape of `backhop packets --trace`."""
+    if not entries:
+        return "No function of a kernel had it as an argument there."
+    lines = [f"{'place':<16} {'time':>14}  node  function"]
+    for entry in entries:
+        place = f"{entry['event']}:{entry['tick']}:0"
+        lines.append(f"{place:<16} {format_time(entry['vtime_ns'])[:-1]:>14}  {entry['node']}  "
+                     f"{entry['function']}")
+    return "\n".join(lines)
+
+
 def describe_change(former: Packet, packet: Packet) -> str:
     """Which packet is followed now, and why."""
     if packet.parent == former.id:

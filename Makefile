@@ -175,8 +175,10 @@ test: ## builds all and runs every test
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS)
 	@BUILD=$(BUILD) tests/run $(TEST_KERNEL) $(TESTS)
 
-test-debug: ## every test on 6.1 with lockdep and the kernel's other checks
-	@$(MAKE) --no-print-directory test KERNELS=6.1 KERNEL_CONFIG=debug
+test-debug: ## every test on each version with lockdep and the kernel's other checks
+	@status=0; for version in $(KERNELS); do \
+		$(MAKE) --no-print-directory test KERNELS=$$version KERNEL_CONFIG=debug || status=1; \
+	done; exit $$status
 
 # A tree or a configuration of yours takes the place of the kernels that tests name.
 TEST_KERNEL = $(if $(KERNEL)$(KERNEL_CONFIG),--kernel $(firstword $(KERNEL_NAMES)))

@@ -13,10 +13,10 @@
 
 /* --- conditions --- */
 
-/* The registers are read once for all that is asked at one hit. */
+/* The registers are read once for all that is asked at one hit. Who has the CPU takes longer to
+ * find out than the rest of a hit, so that is asked only for what depends on it. */
 struct hit {
 	struct bh_gdb_server *server;
-	uint64_t thread;
 	int has_snapshot;
 	struct bh_gdb_snapshot snapshot;
 };
@@ -28,7 +28,11 @@ static int hit_register(void *arg, unsigned int number, uint64_t *value_ret)
 	uint64_t value = 0;
 	size_t size;
 
-	if (!hit->has_snapshot && bh_gdb_snapshot_take(hit->server, hit->thread, 0, &hit->snapshot))
+	if (!bh_gdb_register_here(hit->server, number, value_ret))
+		return 0;
+	if (!hit->has_snapshot &&
+	    bh_gdb_snapshot_take(hit->server, bh_replay_thread(hit->server->replay), 0,
+				 &hit->snapshot))
 		return -1;
 	hit->has_snapshot = 1;
 	size = bh_gdb_register_value(&hit->snapshot, number, bytes);
@@ -50,10 +54,11 @@ static int hit_memory(void *arg, uint64_t address, void *bytes_ret, size_t lengt
 int bh_gdb_breakpoint_holds(struct bh_gdb_breakpoint *breakpoint)
 {
 	struct bh_gdb_server *server = breakpoint->server;
-	struct hit hit = {.server = server, .thread = bh_replay_thread(server->replay)};
+	struct hit hit = {.server = server};
 	struct bh_agent_source source = {&hit, hit_register, hit_memory};
 
-	if (server->only_thread && (uint64_t)server->only_thread != hit.thread)
+	if (server->only_thread &&
+	    (uint64_t)server->only_thread != bh_replay_thread(server->replay))
 		return 0;
 	for (size_t i = 0; i < breakpoint->condition_count; i++) {
 		const struct bh_gdb_condition *condition = &breakpoint->conditions[i];

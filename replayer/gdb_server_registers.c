@@ -66,6 +66,30 @@ int bh_gdb_snapshot_take(struct bh_gdb_server *server, uint64_t thread, int with
 	return 0;
 }
 
+int bh_gdb_register_here(struct bh_gdb_server *server, unsigned int number, uint64_t *value_ret)
+{
+	struct bh_replay *replay = server->replay;
+	struct user_regs_struct registers;
+
+	if (number == BH_GDB_EVENT) {
+		*value_ret = bh_replay_position(replay).event;
+	} else if (number == BH_GDB_VTIME) {
+		*value_ret = bh_replay_vtime_ns(replay);
+	} else if (number == BH_GDB_PACKET) {
+		*value_ret = bh_replay_packet(replay);
+	} else if (number <= BH_GDB_RIP) {
+		struct bh_error *error = bh_replay_registers(replay, 0, &registers);
+		if (error) {
+			bh_error_free(error);
+			return -1;
+		}
+		memcpy(value_ret, (const char *)&registers + offsets[number], sizeof(*value_ret));
+	} else {
+		return -1;
+	}
+	return 0;
+}
+
 static void put(uint8_t *bytes_ret, uint64_t value, size_t size)
 {
 	for (size_t i = 0; i < size; i++)

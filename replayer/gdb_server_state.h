@@ -152,6 +152,9 @@ struct bh_gdb_snapshot {
 /* Non-zero if the thread doesn't exist or its registers can't be read. */
 int bh_gdb_snapshot_take(struct bh_gdb_server *server, uint64_t thread, int with_fp,
 			 struct bh_gdb_snapshot *snapshot_ret);
+/* The value of a general register of the thread that has the CPU, or of a part of the position that
+ * doesn't depend on who that is. Non-zero: it is none of these. */
+int bh_gdb_register_here(struct bh_gdb_server *server, unsigned int number, uint64_t *value_ret);
 /* Little-endian bytes of a register, at most 16. Returns its size; 0: no value now. */
 size_t bh_gdb_register_value(const struct bh_gdb_snapshot *snapshot, unsigned int number,
 			     uint8_t *bytes_ret);

@@ -43,6 +43,8 @@ struct bh_tracee {
 	struct user_regs_struct registers;
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
 	uint64_t dr7;
+	int has_clock;
+	clockid_t clock; /* of its CPU time */
 };
 
 /* In-process calls run on this stack, in the tracee's copy of it; the tracer never touches its
@@ -629,13 +631,15 @@ struct bh_error *bh_tracee_fork(struct bh_tracee *tracee, void (*after_fork)(voi
 	return NULL;
 }
 
-uint64_t bh_tracee_cpu_ns(const struct bh_tracee *tracee)
+uint64_t bh_tracee_cpu_ns(struct bh_tracee *tracee)
 {
 	struct timespec used;
-	clockid_t clock;
 
-	if (tracee->is_gone || clock_getcpuclockid(tracee->pid, &clock) ||
-	    clock_gettime(clock, &used))
+	if (tracee->is_gone ||
+	    (!tracee->has_clock && clock_getcpuclockid(tracee->pid, &tracee->clock)))
+		return 0;
+	tracee->has_clock = 1;
+	if (clock_gettime(tracee->clock, &used))
 		return 0;
 	return (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
 }

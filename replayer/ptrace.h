@@ -94,7 +94,7 @@ struct bh_error *bh_tracee_call(struct bh_tracee *tracee, long (*function)(long 
 				long argument, long *result_ret);
 
 /* CPU time that it has used; 0 if that isn't known. */
-uint64_t bh_tracee_cpu_ns(const struct bh_tracee *tracee);
+uint64_t bh_tracee_cpu_ns(struct bh_tracee *tracee);
 /* Pages that it got or had copied so far; 0 if that isn't known. */
 uint64_t bh_tracee_page_faults(const struct bh_tracee *tracee);
 

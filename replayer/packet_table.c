@@ -133,15 +133,6 @@ static const struct bh_packet *find_id(const struct bh_packets *packets, uint64_
 								      : NULL;
 }
 
-static int compare_hops(const void *left, const void *right, void *arg)
-{
-	const struct bh_packets *packets = arg;
-	uint64_t a = packets->hops[*(const uint32_t *)left].event;
-	uint64_t b = packets->hops[*(const uint32_t *)right].event;
-
-	return (a > b) - (a < b);
-}
-
 static int compare_parents(const void *left, const void *right, void *arg)
 {
 	const struct bh_packets *packets = arg;
@@ -191,33 +182,35 @@ static const struct bh_packet *owner(const struct bh_packets *packets,
 	return &packets->packets[low];
 }
 
+/* An event is of one hop at most. */
+static uint32_t *index_hops(const struct bh_packets *packets)
+{
+	uint64_t count = bh_trace_event_count(packets->trace);
+	uint32_t *index = malloc((count + 1) * sizeof(*index));
+
+	if (!index)
+		return NULL;
+	memset(index, 0xff, (count + 1) * sizeof(*index));
+	for (size_t i = 0; i < packets->hop_count; i++)
+		if (packets->hops[i].event <= count)
+			index[packets->hops[i].event] = (uint32_t)i;
+	return index;
+}
+
 const struct bh_packet *bh_packets_of_event(const struct bh_packets *packets, uint64_t event,
 					    const struct bh_packet_hop **hop_ret)
 {
-	size_t low = 0, high = packets->hop_count;
-
 	if (!packets->hops_by_event)
-		unconst(packets)->hops_by_event =
-			make_order(packets, packets->hop_count, compare_hops);
-	if (!packets->hops_by_event)
+		unconst(packets)->hops_by_event = index_hops(packets);
+	if (!packets->hops_by_event || event > bh_trace_event_count(packets->trace))
 		return NULL;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	uint32_t number = packets->hops_by_event[event];
 
-		if (packets->hops[packets->hops_by_event[middle]].event < event)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == packets->hop_count)
-		return NULL;
-	const struct bh_packet_hop *hop = &packets->hops[packets->hops_by_event[low]];
-
-	if (hop->event != event)
+	if (number >= packets->hop_count)
 		return NULL;
 	if (hop_ret)
-		*hop_ret = hop;
-	return owner(packets, hop);
+		*hop_ret = &packets->hops[number];
+	return owner(packets, &packets->hops[number]);
 }
 
 struct bh_error *bh_packets_find(const struct bh_packets *packets, uint64_t id,

@@ -213,8 +213,9 @@ struct bh_moment {
 	size_t pc_count;
 };
 
-/* The last write before a position that changed these 1, 2, 4 or 8 aligned bytes; found_ret is 0 if
- * there was none since the run began. The moment is that before the write. */
+/* The last write to these 1, 2, 4 or 8 aligned bytes before a position, also if it wrote what was
+ * there; found_ret is 0 if there was none since the run began. The moment is that before the write.
+ */
 struct bh_error *bh_replay_last_write(struct bh_replay *replay, uint64_t address, size_t length,
 				      struct bh_position before, int *found_ret,
 				      struct bh_moment *moment_ret);

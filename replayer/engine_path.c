@@ -333,20 +333,6 @@ static struct bh_error *search_write(struct bh_replay *replay, uint64_t address,
 	return NULL;
 }
 
-/* Before the last write that changed something: many only repeat what is there. */
-static struct bh_error *last_change(struct bh_replay *replay, uint64_t address, size_t length,
-				    int *found_ret)
-{
-	uint64_t later = 0, earlier = 0;
-
-	do {
-		bh_copy_read(bh_timeline_copy(replay->timeline), address, &later, length);
-		BH_TRY(search_write(replay, address, length, found_ret));
-		bh_copy_read(bh_timeline_copy(replay->timeline), address, &earlier, length);
-	} while (*found_ret && earlier == later);
-	return NULL;
-}
-
 struct bh_error *bh_replay_last_write(struct bh_replay *replay, uint64_t address, size_t length,
 				      struct bh_position before, int *found_ret,
 				      struct bh_moment *moment_ret)
@@ -361,7 +347,7 @@ struct bh_error *bh_replay_last_write(struct bh_replay *replay, uint64_t address
 	bh_replay_branch_leave(replay);
 	error = bh_timeline_seek(replay->timeline, before, &arrival);
 	if (!error)
-		error = last_change(replay, address, length, found_ret);
+		error = search_write(replay, address, length, found_ret);
 	if (!error)
 		look_around(replay, moment_ret);
 	return come_back(replay, origin, error);

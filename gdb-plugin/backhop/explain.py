@@ -16,7 +16,7 @@ import gdb
 
 from backhop import client, flow, names
 from backhop.model import Event, Moment
-from backhop.reasons import Call, Decision, State, Walker, Writer, go_quietly, source_at
+from backhop.reasons import Call, Decision, Source, State, Walker, Writer, go_quietly, source_at
 
 # So many calls of a function that changes a table are looked at, from the drop backwards.
 MAX_CHANGES = 24
@@ -33,6 +33,7 @@ class Report:
     summary: str = ""  # one sentence: what it means
     decisions: List[Decision] = field(default_factory=list)
     states: List[State] = field(default_factory=list)  # what it came from in the end
+    calls: List[Source] = field(default_factory=list)  # the stack of a drop, newest first
     notes: List[str] = field(default_factory=list)
     is_guess: bool = False
 
@@ -300,7 +301,7 @@ def explain_mtu(scene: Scene) -> bool:
                         decision.source.function) for decision in scene.report.decisions):
         return False
     states = {state.name: state for decision in scene.report.decisions for state in decision.states}
-    mtus = [state for name, state in states.items() if name.endswith("mtu") or "metrics" in name]
+    mtus = [state for name, state in states.items() if name.lower().endswith("mtu")]
     lengths = [state for name, state in states.items() if name.endswith("->len")]
     if not mtus:
         return False
@@ -408,6 +409,13 @@ def explain_nftables(scene: Scene) -> bool:
     table, chain_name = text_of(chain["table"]["name"]), text_of(chain["name"])
     where = f"chain {chain_name} of table {table}"
     go_quietly(scene.place)
+    if any("policy" in decision.source.text for decision in scene.report.decisions):
+        base = gdb.lookup_type("struct nft_base_chain")
+        offset = [item for item in base.fields() if item.name == "chain"][0].bitpos // 8
+        policy = cast(int(chain) - offset, "struct nft_base_chain")["policy"]
+        scene.report.summary = f"no rule of {where} of nftables took it, and its policy is drop"
+        scene.report.states.append(scene.state(f"policy of {where}", "drop", policy))
+        return True
     handle = last_rule(scene, index, chain)
     kept = rule_of_chain(scene, chain, handle) if handle else None
     if kept is None:

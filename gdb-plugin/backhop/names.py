@@ -16,6 +16,8 @@ MAX_STRUCTURES = 600
 MAX_DEPTH = 3
 # Frames whose variables count: a function and what it is inlined into, and some callers.
 MAX_FRAMES = 6
+METRICS = {1: "RTAX_LOCK", 2: "RTAX_MTU", 3: "RTAX_WINDOW", 8: "RTAX_ADVMSS", 10: "RTAX_HOPLIMIT"}
+METRICS_BYTES = 17 * 4
 # Pointers that lead everywhere and so make long names that say nothing.
 DULL = frozenset(("next", "prev", "parent", "qdisc_hash", "nd_net", "module", "owner", "init_net"))
 ETHERTYPES = {0x0008: "iphdr", 0xdd86: "ipv6hdr"}
@@ -162,6 +164,15 @@ def packet_field(buffer: gdb.Value, address: int, size: int) -> Optional[str]:
     return f"byte {address - int(buffer['data'])} of the packet"
 
 
+def metric_of(route: gdb.Value, name: str, address: int) -> Optional[str]:
+    """A metric of a route, whose pointer has flags in its last bits."""
+    base = int(route["dst"]["_metrics"]) & ~3
+    if not base or not base <= address < base + METRICS_BYTES:
+        return None
+    number = (address - base) // 4 + 1
+    return f"{name}->dst metric {METRICS.get(number, str(number))}"
+
+
 class Search:
     """One search for the name of an address."""
 
@@ -180,6 +191,10 @@ class Search:
         value = pointer.dereference()
         if kind.name == "sk_buff" and self.packet is None:
             self.packet = packet_field(value, self.address, self.size)
+        if kind.name in ("rtable", "rt6_info"):
+            metric = metric_of(value, name, self.address)
+            if metric is not None:
+                return metric
         if base <= self.address < base + kind.sizeof:
             field = field_at(value, self.address - base, self.size)
             if field:

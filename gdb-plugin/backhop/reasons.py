@@ -25,6 +25,8 @@ MACHINERY = re.compile(r"(__)?(sk_skb_reason_drop|kfree_skb|trace_kfree_skb|pack
 OPAQUE = re.compile(r".*(csum|checksum|hash|crc|memcmp|strcmp|lookup|_find|crypto)")
 # Conditions that are there for those who trace a kernel.
 DULL = re.compile(r"static_key_|static_branch_|trace_|__bpf_|kmemleak_|arch_static")
+# So many instructions may lie between a condition and a reading that stands before it.
+MAX_MOVED = 32
 # So many conditions of one `return a && b && c` are told.
 MAX_TERMS = 6
 # A value that was returned is followed into so many functions.
@@ -85,6 +87,8 @@ class Decision:
     states: List[State] = field(default_factory=list)
     callees: List[str] = field(default_factory=list)  # functions that gave what it compared
     what: str = ""  # if it isn't a condition: what was decided
+    # If it is in inline functions: where those are called, the innermost first.
+    sites: List[Source] = field(default_factory=list)
 
 
 @dataclass
@@ -105,17 +109,22 @@ def goto_text(place: Sequence[int]) -> str:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """What gdb prints at a stop can't be had as a string: it goes past that to standard output."""
+    """What gdb prints at a stop can't be had as a string: it goes past that to the
+    terminal, or wherever gdb writes."""
     gdb.flush()
-    kept = os.dup(1)
+    gdb.flush(gdb.STDERR)
+    kept = [os.dup(number) for number in (1, 2)]
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
     try:
         yield
     finally:
         gdb.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        gdb.flush(gdb.STDERR)
+        for number, copy in zip((1, 2), kept):
+            os.dup2(copy, number)
+            os.close(copy)
         os.close(nowhere)
 
 
@@ -132,11 +141,15 @@ _lines: Dict[str, List[str]] = {}
 
 def lines_of(path: str) -> List[str]:
     if path not in _lines:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                _lines[path] = stream.read().splitlines()
-        except OSError:
-            _lines[path] = []
+        _lines[path] = []
+        # Some files are named from the folder of the build, beside that of the sources.
+        for name in (path, path.replace("/obj/../src/", "/")):
+            try:
+                with open(name, encoding="utf-8", errors="replace") as stream:
+                    _lines[path] = stream.read().splitlines()
+                break
+            except OSError:
+                continue
     return _lines[path]
 
 
@@ -409,8 +422,10 @@ class Walker:
         return found
 
     def follow(self, path: flow.Path, origins: Sequence[flow.Origin], decision: Decision,
-               callers: Sequence[Call], until: flow.Place, depth: int) -> List[Decision]:
-        """Names what was compared; goes on where it was only passed along."""
+               callers: Sequence[Call], until: flow.Place, depth: int,
+               is_value: bool = False) -> List[Decision]:
+        """Names what was compared; goes on where it was only passed along. is_value: it wasn't
+        compared but kept, so what else it might have become counts, too."""
         found: List[Decision] = []
         for origin in origins:
             if isinstance(origin, flow.Result):
@@ -419,11 +434,14 @@ class Walker:
                 outer = self.path_of(callers[0], until)
                 if outer.steps:
                     given = outer.origins(origin.register, len(outer.steps) - 1)
-                    found += self.follow(outer, given, decision, callers[1:], until, depth + 1)
+                    found += self.follow(outer, given, decision, callers[1:], until, depth + 1,
+                                         is_value)
             else:
                 state = self.state(path, origin)
                 if state is None:
                     continue
+                if is_value and len(functions_at(path.steps[state_step(origin)].pc)) > 1:
+                    found += self.choices(path, origin, len(path.steps) - 1)
                 is_passed = self.is_on_stack(path, state.address)
                 if not is_passed or not state.name[0].isdigit():
                     decision.states.append(state)
@@ -467,6 +485,7 @@ class Walker:
             step = path.steps[state_step(origin)]
             decision = Decision(source_at(step.pc), step.place, what="it returned what this gave")
             found.append(decision)
+            found += self.choices(path, origin, end)
             found += self.follow(path, [origin], decision, callers, until, depth)
         return found
 
@@ -476,6 +495,28 @@ class Walker:
         path = client.path(self._function(ranges), ranges, 0, moment.place, until)
         end = flow.returned(path)
         return self.returned(path, end, [], until, 0) if end is not None else []
+
+    def choices(self, path: flow.Path, origin: flow.Origin, end: int) -> List[Decision]:
+        """The conditions that left a value as it was, where it might have been given another: those
+        that the same function came by between reading and using it."""
+        start = state_step(origin)
+        if not isinstance(origin, (flow.Memory, flow.Slot)):
+            return []
+        chain = functions_at(path.steps[start].pc)
+        found: List[Decision] = []
+        # The compiler may have moved the reading behind them.
+        for index in range(max(0, start - MAX_MOVED), end):
+            if path.instruction(index).kind != "branch" or len(found) >= MAX_TERMS or \
+                    functions_at(path.steps[index].pc) != chain:
+                continue
+            decision = Decision(source_at(path.steps[index].pc), path.steps[index].place,
+                                what="this left it so")
+            for compared in path.condition(index):
+                state = self.state(path, compared)
+                if state is not None:
+                    decision.states.append(state)
+            found.append(decision)
+        return found
 
     def pointer(self, call: Call, until: flow.Place) -> Optional[State]:
         """If a function was called through a pointer in memory that the kernel sets at run time:
@@ -528,8 +569,17 @@ class Walker:
                                depth)
         decision = Decision(source_at(path.steps[last].pc), moment.place,
                             what=f"it set {state.name}")
-        found = self.follow(path, origins, decision, callers, behind, depth)
-        return [decision, *found]
+        return [decision, *self.follow(path, origins, decision, callers, behind, depth, True)]
+
+
+def find_sites(decision: Decision) -> None:
+    """Where the inline functions that a condition is in are called. Goes there."""
+    go_quietly(decision.place)
+    frame: Optional[gdb.Frame] = gdb.newest_frame()
+    while frame is not None and frame.type() == gdb.INLINE_FRAME:
+        frame = frame.older()
+        if frame is not None:
+            decision.sites.append(source_of(frame.name() or "?", frame.find_sal()))
 
 
 def state_step(origin: flow.Origin) -> int:

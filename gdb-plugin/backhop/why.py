@@ -7,7 +7,7 @@ prints a report, and ends where it began.
 
 import json
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import gdb
 
@@ -19,7 +19,10 @@ from backhop.model import Event, Fault, Node
 # socket's queue when the program closed it.
 QUIET = ("ip6_mc_input", "ip_mc_input", "inet_sock_destruct", "skb_queue_purge",
          "skb_queue_purge_reason", "inet6_sock_destruct")
+# They drop what a raw socket has taken already, and reports of multicast listeners.
+ECHOES = ("icmp_rcv", "icmpv6_rcv")
 MAX_DROPS = 256
+MAX_CALLS = 12
 USAGE = "say a packet's number, `event N` for the drop or loss at an event, or nothing"
 
 
@@ -33,7 +36,11 @@ def drop_function(event: Event, walker: reasons.Walker) -> str:
 
 
 def is_quiet(event: Event, walker: reasons.Walker) -> bool:
-    return event.kind == "drop" and drop_function(event, walker).split(".")[0] in QUIET
+    if event.kind != "drop":
+        return False
+    name = drop_function(event, walker).split(".")[0]
+    return name in QUIET or \
+        (name in ECHOES and reason_name(event) in ("NO_SOCKET", "NOT_SPECIFIED"))
 
 
 def packet_event(number: int) -> Event:
@@ -115,9 +122,13 @@ def investigate(event: Event, walker: reasons.Walker) -> explain.Report:
     if not calls:
         raise Fault(f"the stack of event {event.event} can't be read; `goto {event.event}` and "
                     "`backtrace` show what there is")
+    report.calls = [call.source for call in calls]
     report.decisions = walker.walk(calls, place)
     scene = explain.Scene(walker, report, calls, place)
     explain.explain(scene)
+    for decision in report.decisions[:MAX_CALLS]:
+        if decision.place != place:
+            reasons.find_sites(decision)
     if not report.decisions:
         report.decisions = [reasons.Decision(calls[0].source, place,
                                              what="it always drops the packet")]
@@ -200,17 +211,13 @@ def describe(report: explain.Report) -> str:
     lines = [head + "."]
     if report.summary:
         lines.append(f"Why: {report.summary}.")
-    for number, decision in enumerate(report.decisions):
-        lines.append(f"  {'decided' if not number else 'because'} in {decision.source}")
-        if decision.source.text:
-            lines.append(f"      {decision.source.text}")
-        if decision.what:
-            lines.append(f"      {decision.what}")
-        lines += [f"      where {state_line(state)}" for state in decision.states]
-        lines.append(f"      goto {reasons.goto_text(decision.place)}")
+    lines += decision_lines(report.decisions)
     for state in report.states:
         lines.append(f"  state {state_line(state)}")
         lines += writer_lines(state)
+    if report.calls:
+        calls = [str(call) for call in report.calls[:MAX_CALLS]]
+        lines.append("  calls " + "\n        ".join(calls))
     lines += [f"  {note}" for note in report.notes]
     if report.is_guess:
         lines.append("  What it means is a guess: this was put together from what happened."
@@ -218,6 +225,21 @@ def describe(report: explain.Report) -> str:
                      "  What it means is for you to say: `why` knows nothing more of this place.")
     lines.append(f"  goto {report.event.event} leads to the event itself")
     return "\n".join(lines)
+
+
+def decision_lines(decisions: Sequence[reasons.Decision]) -> List[str]:
+    lines: List[str] = []
+    for number, decision in enumerate(decisions):
+        lines.append(f"  {'decided' if not number else 'because'} in {decision.source}")
+        if decision.source.text:
+            lines.append(f"      {decision.source.text}")
+        for site in decision.sites:
+            lines.append(f"      inlined into {site}: {site.text}")
+        if decision.what:
+            lines.append(f"      {decision.what}")
+        lines += [f"      where {state_line(state)}" for state in decision.states]
+        lines.append(f"      goto {reasons.goto_text(decision.place)}")
+    return lines
 
 
 def source_json(source: reasons.Source) -> Dict[str, Any]:
@@ -245,10 +267,12 @@ def to_json(report: explain.Report) -> str:
         "vtime_ns": event.vtime_ns, "packet": event.packet, "hop": event.hop,
         "reason": report.reason, "summary": report.summary, "is_guess": report.is_guess,
         "decisions": [{"source": source_json(decision.source), "what": decision.what,
+                       "sites": [source_json(site) for site in decision.sites],
                        "goto": reasons.goto_text(decision.place),
                        "states": [state_json(state) for state in decision.states]}
                       for decision in report.decisions],
-        "states": [state_json(state) for state in report.states], "notes": report.notes})
+        "states": [state_json(state) for state in report.states],
+        "calls": [source_json(call) for call in report.calls], "notes": report.notes})
 
 
 class Selected:
@@ -288,6 +312,29 @@ class Breakpoints:
                 item.enabled = True
 
 
+def explain_value(expression: str, walker: reasons.Walker) -> str:
+    """Who wrote a variable or field last, and what decided that."""
+    value = gdb.parse_and_eval(expression)
+    size = int(value.type.sizeof)
+    if value.address is None or size not in (1, 2, 4, 8):
+        raise Fault(f"'{expression}' isn't in memory, or has not 1, 2, 4 or 8 bytes; say a "
+                    "variable or field, such as skb->dev")
+    position = client.position()
+    place = (position.event, position.tick, position.instruction)
+    state = reasons.State(expression, value.format_string(max_elements=8), int(value.address), size)
+    moment = client.last_write(state.address, size, place)
+    if moment is None:
+        return f"{state_line(state)}\n  nobody wrote it since the run began"
+    state.writer = walker.describe(moment)
+    lines = [state_line(state), *writer_lines(state)]
+    names = " <- ".join(state.writer.stack[:MAX_CALLS])
+    lines.append(f"      calls {names}")
+    decisions = walker.walk_writer(state, place)
+    for decision in decisions:
+        reasons.find_sites(decision)
+    return "\n".join(lines + decision_lines(decisions))
+
+
 class Why(Command):
     """Tell why a packet was dropped, lost or late: why [--json] [ID]
 
@@ -295,6 +342,8 @@ class Why(Command):
                  its failure
   why 795        what became of packet 795, and why
   why event 812  the drop or loss at event 812
+  why value EXPR who gave a variable or field its value, and what decided that:
+                 why value skb->dev
 
 It names the condition in the kernel's sources that decided it, the state that
 the condition looked at, and who put that state there: the event, the program
@@ -305,22 +354,27 @@ is. What is put together from what happened, and so is a guess, says so."""
         super().__init__("why", gdb.COMMAND_STATUS)
 
     def complete(self, argument: str, word: str) -> Completion:
-        return [name for name in ("--json", "event ") if name.startswith(word)]
+        return [name for name in ("--json", "event ", "value ") if name.startswith(word)]
 
     def run(self, argument: str) -> None:
-        words = argument.split()
-        is_json = "--json" in words
         nodes: List[Node] = client.nodes()
         walker = reasons.Walker(nodes)
-        event = which(" ".join(word for word in words if word != "--json"), walker)
         selected = Selected()
         try:
             with Breakpoints():
-                report = investigate(event, walker)
-                tell_origin(report, walker)
+                told = self.find_out(argument, walker)
         finally:
             selected.restore()
-        print(to_json(report) if is_json else describe(report))
+        print(told)
+
+    def find_out(self, argument: str, walker: reasons.Walker) -> str:
+        if argument.startswith("value "):
+            return explain_value(argument[len("value "):].strip(), walker)
+        words = argument.split()
+        event = which(" ".join(word for word in words if word != "--json"), walker)
+        report = investigate(event, walker)
+        tell_origin(report, walker)
+        return to_json(report) if "--json" in words else describe(report)
 
 
 def register() -> None:

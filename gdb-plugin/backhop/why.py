@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import gdb
 
-from backhop import client, explain, moves, reasons, text
+from backhop import client, explain, moves, packet_model, reasons, text
 from backhop.base import Command, Completion
 from backhop.model import Event, Fault, Node
 
@@ -45,13 +45,11 @@ def is_quiet(event: Event, walker: reasons.Walker) -> bool:
 
 def packet_event(number: int) -> Event:
     """The event that ended a packet, or the last one of its way."""
-    events = client.packet_events(number)
-    if not events:
-        last = client.run().events
-        raise Fault(f"there is no packet {number}: a packet has the number of the event at which "
-                    f"it was first sent, from 1 to {last}; `backhop events --kind tx` lists them")
-    ends = [event for event in events if event.kind in ("drop", "lost")]
-    return ends[-1] if ends else events[-1]
+    packet = client.packet(number)[0]
+    for end in packet.ends:
+        if end.kind in ("dropped", "lost"):
+            return client.event(end.event)
+    return client.event(packet.hops[-1].event if packet.hops else packet.born_event)
 
 
 def numbered_event(number: int) -> Event:
@@ -135,24 +133,15 @@ def investigate(event: Event, walker: reasons.Walker) -> explain.Report:
     return report
 
 
-def tell_origin(report: explain.Report, walker: reasons.Walker) -> None:
-    """Who sent the packet: whoever had the CPU at its first transmission."""
-    first = client.event(report.event.packet) if report.event.packet else None
-    if first is None or first.kind != "tx" or first.node is None:
+def tell_origin(report: explain.Report) -> None:
+    """What packet it is and who made it, by the table of packets."""
+    try:
+        packet = client.packet(report.event.event)[0]
+    except Fault:
         return
-    reasons.go_quietly((first.event, 0, 0))
-    position = client.position()
-    thread = gdb.selected_thread()
-    name = thread.name if thread is not None and thread.name else ""
-    if position.node != first.node or "/swapper" in name:
-        name = ""
-    frame = moves.node_frame()
-    if frame is not None:
-        frame.select()
-    command = walker.command_of(name) if name else ""
-    by = f"by `{command}` ({name})" if command else f"by {name or 'the kernel of ' + first.where}"
-    report.notes.append(f"first sent {by} at event {first.event}, "
-                        f"{text.format_time(first.vtime_ns)}: goto {first.event}")
+    report.notes.append(f"packet {packet.id}: {packet.summary}")
+    report.notes.append(f"{packet_model.describe_origin(packet.origin)}: goto "
+                        f"{packet.origin.event}")
 
 
 def explain_way(report: explain.Report) -> None:
@@ -373,7 +362,7 @@ is. What is put together from what happened, and so is a guess, says so."""
         words = argument.split()
         event = which(" ".join(word for word in words if word != "--json"), walker)
         report = investigate(event, walker)
-        tell_origin(report, walker)
+        tell_origin(report)
         return to_json(report) if "--json" in words else describe(report)
 
 

@@ -441,7 +441,9 @@ class Walker:
                 if state is None:
                     continue
                 if is_value and len(functions_at(path.steps[state_step(origin)].pc)) > 1:
-                    found += self.choices(path, origin, len(path.steps) - 1)
+                    step = path.steps[state_step(origin)]
+                    found += self.choices(path, origin, len(path.steps) - 1) or \
+                        [Decision(source_at(step.pc), step.place, what="it was read here")]
                 is_passed = self.is_on_stack(path, state.address)
                 if not is_passed or not state.name[0].isdigit():
                     decision.states.append(state)

@@ -51,8 +51,9 @@ static void print_packet(const struct bh_packets *packets, const struct bh_packe
 	printf("; %zu hops; ", packet->hop_count);
 	print_end(packets, &packet->ends[0]);
 	if (packet->parent)
-		printf("; %s of %" PRIu64 "%s", bh_packet_relation_name(packet->relation),
-		       packet->parent, packet->is_guess ? " (guess)" : "");
+		printf("; %s %s %" PRIu64 "%s", bh_packet_relation_name(packet->relation),
+		       packet->relation == BH_PACKET_CAUSED ? "by" : "of", packet->parent,
+		       packet->is_guess ? " (guess)" : "");
 	fputc('\n', stdout);
 }
 

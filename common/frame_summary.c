@@ -230,8 +230,10 @@ static void say_other(struct line *line, const struct bh_layer *layer)
 	const uint8_t *bytes = line->layers->frame;
 
 	if (layer->ip) {
-		say(line, "protocol %u, length %" PRIu32, layer->number,
-		    layer->end - layer->offset);
+		say(line,
+		    layer->number < 0x600 ? "protocol %u, length %" PRIu32
+					  : "ethertype 0x%04x, length %" PRIu32,
+		    layer->number, layer->end - layer->offset);
 		return;
 	}
 	say_mac(line, bytes + 6);

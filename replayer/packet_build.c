@@ -229,47 +229,64 @@ static uint32_t find_first_fragment(const struct builder *builder, uint64_t key)
 	return packet_number(builder, builder->packets[first].packet.parent);
 }
 
-/* What made it, by the mark on its buffer or, if that says nothing of a task, by the event in which
- * it was sent. */
+/* The event that a node was handling when this one happened within it, or the event itself. */
+static struct bh_event handled_event(const struct builder *builder, uint64_t number)
+{
+	struct bh_event event = {0};
+
+	while (number) {
+		struct bh_error *error = bh_trace_event(builder->trace, number, &event);
+
+		if (error) {
+			bh_error_free(error);
+			return (struct bh_event){0};
+		}
+		if (event.kind != BH_EVENT_TX && event.kind != BH_EVENT_LOST &&
+		    event.kind != BH_EVENT_DROP && event.kind != BH_EVENT_CONSOLE &&
+		    event.kind != BH_EVENT_OUTPUT && event.kind != BH_EVENT_EXEC &&
+		    event.kind != BH_EVENT_EXIT)
+			break;
+		/* Causes lie before their events. */
+		number = event.cause;
+	}
+	return event;
+}
+
+/* What made it, by the mark on its buffer or, if it has none, by the event in which it was sent. */
 static void describe_origin(struct builder *builder, struct bh_packet *packet,
 			    const struct bh_event *event)
 {
 	const struct build_mark *mark = bh_builder_mark(builder, builder->mark);
 	struct bh_packet_origin *origin = &packet->origin;
-	struct bh_event cause;
 
 	if (mark && mark->origin.kind != BH_ORIGIN_UNKNOWN && mark->origin.event <= event->event) {
 		*origin = mark->origin;
 		return;
 	}
+	struct bh_event cause = handled_event(builder, mark ? mark->origin.event : event->cause);
+
 	origin->event = event->event;
 	origin->vtime_ns = event->vtime_ns;
-	if (!event->cause)
+	if (!cause.event || cause.event > event->event)
 		return;
-	struct bh_error *error = bh_trace_event(builder->trace, event->cause, &cause);
-
-	if (error) {
-		bh_error_free(error);
-		return;
-	}
 	origin->kind = cause.kind == BH_EVENT_RX      ? BH_ORIGIN_RECEIVE
 		       : cause.kind == BH_EVENT_TIMER ? BH_ORIGIN_TIMER
 						      : BH_ORIGIN_OTHER;
 	origin->event = cause.event;
 	origin->vtime_ns = cause.vtime_ns;
-	origin->is_guess = builder->is_blind;
+	origin->is_guess = (uint8_t)builder->is_blind;
 }
 
-/* The arrival that made the node make this packet, or NONE. A program, or a thread of the
- * kernel, may have done so by chance in the same event. */
+/* The arrival that made the node make this packet, or NONE. A program, or a thread of the kernel,
+ * may have done so by chance in the same event. */
 static uint32_t find_reason(struct builder *builder, const struct bh_event *event,
 			    int *is_guess_ret)
 {
 	const struct build_mark *mark = bh_builder_mark(builder, builder->mark);
-	int is_task = mark && mark->origin.kind != BH_ORIGIN_UNKNOWN;
+	struct bh_event cause = handled_event(builder, mark ? mark->origin.event : event->cause);
 
-	*is_guess_ret = is_task || builder->is_blind;
-	return hop_received(builder, is_task ? mark->origin.event : event->cause);
+	*is_guess_ret = (mark && mark->origin.kind != BH_ORIGIN_UNKNOWN) || builder->is_blind;
+	return hop_received(builder, cause.event);
 }
 
 /* Of a buffer of which a part was sent before: cut from it, or the same once more. */
@@ -571,14 +588,6 @@ static int is_fragment(const struct build_hop *hop)
 	return layers.ip_count && layers.ips[0].is_fragment;
 }
 
-/* icmpv6_rcv() of 6.1 (net/ipv6/icmp.c) frees what it has answered as dropped, for want of a better
- * reason. */
-static int is_handled(const struct build_hop *hop, const char *reason, const char *function)
-{
-	return hop->answered && reason && !strcmp(reason, "NOT_SPECIFIED") && function &&
-	       !strcmp(function, "icmpv6_rcv");
-}
-
 static struct bh_error *see_dropped(struct builder *builder, const struct bh_event *event)
 {
 	uint32_t arrival = bh_builder_arrival(builder, event->packet, event->node);
@@ -600,8 +609,7 @@ static struct bh_error *see_dropped(struct builder *builder, const struct bh_eve
 		if (function && !strcmp(function, "skb_release_data") && is_fragment(hop))
 			mark_changed(builder, arrival, "reassembled");
 		/* Else a copy within the node: the packet itself went on. */
-		else if (hop->branch == BRANCH_OPEN && hop->reader != READER_PROGRAM &&
-			 !is_handled(hop, reason, function)) {
+		else if (hop->branch == BRANCH_OPEN && hop->reader != READER_PROGRAM) {
 			hop->branch = BRANCH_DROPPED;
 			hop->end = bh_builder_end_create(builder, &end);
 		}

@@ -75,6 +75,16 @@ static int went_on(const struct builder *builder, const struct build_hop *hop)
 	       builder->hops[last].hop.node != hop->hop.node;
 }
 
+/* icmpv6_rcv() of 6.1 (net/ipv6/icmp.c) frees what it has answered as dropped, for want of a better
+ * reason. The answer may have left later. */
+static int is_handled(const struct builder *builder, const struct build_hop *hop)
+{
+	const struct bh_packet_end *end = hop->end == NONE ? NULL : &builder->ends[hop->end].end;
+
+	return hop->answered && end && end->reason && !strcmp(end->reason, "NOT_SPECIFIED") &&
+	       end->function && !strcmp(end->function, "icmpv6_rcv");
+}
+
 static uint32_t end_of_arrival(struct builder *builder, const struct build_hop *hop)
 {
 	struct bh_packet_end end = {
@@ -102,7 +112,7 @@ static uint32_t end_of_arrival(struct builder *builder, const struct build_hop *
 		end = builder->ends[read].end;
 		return bh_builder_end_create(builder, &end);
 	}
-	if (hop->branch == BRANCH_DROPPED)
+	if (hop->branch == BRANCH_DROPPED && !is_handled(builder, hop))
 		return hop->end;
 	if (!hop->freed && !builder->is_blind)
 		end.kind = BH_PACKET_QUEUED;

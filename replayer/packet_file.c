@@ -22,7 +22,7 @@
 #include "replayer/packet_table.h"
 
 #define MAGIC	    "bhpacket"
-#define VERSION	    2u
+#define VERSION	    4u
 #define HEADER_SIZE 36u
 
 enum frame_mark { FRAME_NONE, FRAME_NEW, FRAME_BEFORE };

@@ -30,6 +30,9 @@ enum place {
 	PLACE_COALESCE,	 /* skb_try_coalesce(to, from) */
 	PLACE_GRO,	 /* skb_gro_receive(to, from) */
 	PLACE_FREE,	 /* skb_release_head_state(skb) */
+	PLACE_WAIT,	 /* __neigh_event_send(neigh, skb): it may wait, for an address, */
+	PLACE_QUEUE,	 /* __dev_queue_xmit(skb): or for the device */
+	PLACE_DECRYPT,	 /* wg_packet_receive(wg, skb): WireGuard forgets what it was */
 	PLACE_DROP,	 /* packet_dropped(unused, skb), our own (drops.c) */
 	PLACE_COUNT,
 };
@@ -46,6 +49,9 @@ static const char *const place_names[PLACE_COUNT] = {
 	[PLACE_COALESCE] = "skb_try_coalesce",
 	[PLACE_GRO] = "skb_gro_receive",
 	[PLACE_FREE] = "skb_release_head_state",
+	[PLACE_WAIT] = "__neigh_event_send",
+	[PLACE_QUEUE] = "__dev_queue_xmit",
+	[PLACE_DECRYPT] = "wg_packet_receive",
 	[PLACE_DROP] = "packet_dropped",
 };
 
@@ -181,9 +187,11 @@ static void before_allocation(struct bh_packet_probes *probes, uint32_t node)
 
 /* --- buffers --- */
 
-static void cut(struct bh_packet_probes *probes, uint32_t node, uint64_t *lineage)
+/* What is allocated in an interrupt has neither lineage nor mark. It gets one where it may stay for
+ * a while, or is cut: so it is known in which event it was made, and its parts are known as such.
+ */
+static void give_first_mark(struct bh_packet_probes *probes, uint32_t node, uint64_t *lineage)
 {
-	/* What TCP allocates in an interrupt has none, but its parts should have the same. */
 	if (!*lineage)
 		*lineage = give_mark(probes, node)->mark;
 }
@@ -274,7 +282,7 @@ static void look(struct kernel *kernel, enum place place, uint32_t node,
 		split(kernel, registers->rdi, registers->rsi);
 		break;
 	case PLACE_SEGMENT:
-		cut(probes, node, bh_skb_lineage(&kernel->layout, registers->rdi));
+		give_first_mark(probes, node, bh_skb_lineage(&kernel->layout, registers->rdi));
 		break;
 	case PLACE_FRAGMENT:
 	case PLACE_FRAGMENT6:
@@ -293,6 +301,15 @@ static void look(struct kernel *kernel, enum place place, uint32_t node,
 		break;
 	case PLACE_FREE:
 		freed(probes, kernel, node, registers->rdi);
+		break;
+	case PLACE_WAIT:
+		give_first_mark(probes, node, bh_skb_lineage(&kernel->layout, registers->rsi));
+		break;
+	case PLACE_QUEUE:
+		give_first_mark(probes, node, bh_skb_lineage(&kernel->layout, registers->rdi));
+		break;
+	case PLACE_DECRYPT:
+		freed(probes, kernel, node, registers->rsi);
 		break;
 	case PLACE_DROP:
 		probes->dropping_in = kernel;

@@ -173,6 +173,7 @@ demo: ## records a failing ping, then walks back from the loss to its sender in 
 test: ## builds all and runs every test
 	@KERNELS="$(if $(KERNEL),,$(KERNELS))" scripts/install-deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS)
+	$(if $(TESTS)$(TEST_KERNEL),,@SOURCE=$(CURDIR) BUILD=$(abspath $(BUILD)) tests/regressions/build-kernel >/dev/null || true)
 	@BUILD=$(BUILD) tests/run $(TEST_KERNEL) $(TESTS)
 
 test-debug: ## every test on each version with lockdep and the kernel's other checks

@@ -402,7 +402,11 @@ def explain_nftables(scene: Scene) -> bool:
     index = scene.find("nft_do_chain")
     if index is None:
         return False
-    chain = scene.variable(index, "chain")
+    chain = scene.variable(index, "chain") or scene.variable(index, "basechain")
+    for outer in (index, index + 1):  # of the base chain, it is what the hook was given
+        given = scene.variable(outer, "priv") if chain is None else None
+        if given is not None and int(given):
+            chain = cast(int(given), "struct nft_chain")
     if chain is None:
         scene.report.summary = "a rule of nftables dropped it"
         return True

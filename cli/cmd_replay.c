@@ -263,7 +263,7 @@ const struct bh_command bh_command_replay = {
 		"                       HOST is 127.0.0.1 if it isn't given. Who connects can read "
 		"all\n"
 		"                       that the replay holds\n\n"
-		"FILE may be a folder that `backhop record --rr` wrote: then rr replays it.\n"
+		"FILE may be a folder that `backhop record` wrote with rr: then rr replays it.\n"
 		"What follows -- is given to gdb, for unattended use for example:\n"
 		"  backhop replay FILE -- -batch -ex 'goto failure' -ex bt\n\n"
 		"In gdb, `help backhop` lists the commands. Exit status: gdb's; 2 bad input (a "

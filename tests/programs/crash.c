@@ -5,11 +5,12 @@
 #include <string.h>
 
 static volatile int is_to_spin;
+static volatile unsigned long turns; /* doesn't come round in the time of a test */
 
 static __attribute__((noinline)) int innermost(volatile int *nowhere)
 {
 	while (is_to_spin)
-		is_to_spin++;
+		turns++;
 	*nowhere = 1;
 	return *nowhere + 1;
 }

@@ -72,7 +72,8 @@ KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNEL_NAMES))
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all backhop kernels deps demo test test-debug unit lint format bench install clean help FORCE
+.PHONY: all backhop kernels deps demo test test-determinism test-debug \
+	unit lint format bench install clean help FORCE
 
 all: backhop kernels $(BUILD)/gdb-plugin $(BUILD)/libbackhop.a $(BUILD)/backhop.pc ## the program, the kernel images, the gdb plugin, the library for scenarios in C
 
@@ -176,6 +177,11 @@ test: ## builds all and runs every test
 	$(if $(TESTS)$(TEST_KERNEL),,@SOURCE=$(CURDIR) BUILD=$(abspath $(BUILD)) tests/regressions/build-kernel >/dev/null || true)
 	@BUILD=$(BUILD) tests/run $(TEST_KERNEL) $(TESTS)
 
+test-determinism: ## every scenario of the tests again: busy, elsewhere, on an old processor, under gdb
+	@KERNELS="$(if $(KERNEL),,$(KERNELS))" scripts/install-deps test
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(NODE_PROGRAMS)
+	@BUILD=$(BUILD) tests/run --again $(TEST_KERNEL) $(TESTS)
+
 test-debug: ## every test on each version with lockdep and the kernel's other checks
 	@status=0; for version in $(KERNELS); do \
 		$(MAKE) --no-print-directory test KERNELS=$$version KERNEL_CONFIG=debug || status=1; \
@@ -219,7 +225,7 @@ clean: ## removes the build folder; kernel images stay in their cache
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 FORCE:
 

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Stands in for backhop in `tests/run --again` (make test-determinism): after each recording that a
+test makes, the same scenario is recorded in other circumstances and the trace is run again, and all
+of it must be the same, byte for byte.
+
+Called as again.py FOLDER BACKHOP ARGUMENT...: BACKHOP is the program, FOLDER where results go. Each
+is a line there in the file `results`: ok, not ok or skip, the scenario, the circumstances, and what
+differed first, separated by tabs. The test sees nothing of it: output, exit status, files and the
+signal that ended the program are those of the first run.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import zip_longest
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+# What a processor may lack, down to what every x86-64 has, for the C library that the simulator is
+# linked with (that of the programs has a processor of ours).
+OLD_PROCESSOR = (
+    "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-BMI1,-BMI2,-LZCNT,-MOVBE,-ERMS,"
+    "-FSRM,-RTM,-FMA,-SSE4_2,-SSE4_1,-SSSE3,-POPCNT:glibc.cpu.x86_non_temporal_threshold=65536")
+GDB = ["gdb", "-nx", "-batch", "-iex", "set auto-solib-add off",
+       "-ex", "handle SIGSYS SIGSEGV SIGBUS SIGFPE SIGILL SIGALRM nostop noprint pass"]
+# What is saved of the registers at a system call: as before AVX.
+SMALL_REGISTERS = ["-ex", "break bh_vsyscall_trap", "-ex", "run",
+                   "-ex", "set var bh_xsave_mask = 3", "-ex", "set var bh_xsave_size = 576",
+                   "-ex", "delete", "-ex", "continue", "--args"]
+# / as another file system shows it, with other inodes, and /etc with other times and in another
+# order. What the run writes goes to the folder $1, which is the same on both sides.
+OTHER_ROOT = """
+set -e
+results=$1 folder=$PWD place=$(mktemp -d -p "$1")
+shift
+mount -t tmpfs tmpfs "$place"
+mkdir "$place/upper" "$place/work" "$place/root"
+cp -r --preserve=mode,ownership,links /etc "$place/upper/"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/root"
+for own in /proc /dev /sys; do
+    mount --rbind "$own" "$place/root$own"
+done
+mount --bind "$results" "$place/root$results"
+exec chroot "$place/root" sh -c 'cd "$0" && exec "$@"' "$folder" "$@"
+"""
+RUN_LIMIT_S = 600
+
+
+class Call(NamedTuple):
+    """A call of backhop that runs a scenario."""
+    arguments: List[str]  # without those that say where results go, and how they are shown
+    scenario: str
+    trace: Optional[Path]
+
+
+class Circumstances(NamedTuple):
+    name: str
+    prefix: List[str]
+    environment: Dict[str, str]
+    is_elsewhere: bool = False  # in another folder
+    is_busy: bool = False  # while all CPUs are kept busy
+
+
+def parse(words: List[str]) -> Optional[Call]:
+    """None for what can't be recorded once more: other commands, and what a person types."""
+    if not words or words[0] not in ("run", "record"):
+        return None
+    values = ("--files", "--seed", "--spin-limit", "--output", "-o", "--shell", "--shell-time",
+              "--shell-start", "--shell-program")
+    kept, names, trace = ["record"], [], None
+    at = 1
+    while at < len(words):
+        name, equals, value = words[at].partition("=")
+        given = [words[at]]
+        if name in values and not equals and at + 1 < len(words):
+            at += 1
+            value = words[at]
+            given.append(value)
+        at += 1
+        if name.startswith("--shell") or name in ("--rr", "--help", "-h"):
+            return None
+        if name in ("-o", "--output"):
+            trace = Path(value)
+        elif name not in ("--json", "--quiet", "--files"):
+            kept += given
+            names += [] if name.startswith("-") else given
+    if len(names) != 1:
+        return None
+    return Call(kept, names[0], trace if words[0] == "record" else None)
+
+
+def run_first(program: str, words: List[str]) -> Tuple[int, bytes]:
+    """The run that the test asked for; its status and, with --json, what it printed. A signal for
+    us is for the program, and its end by a signal is ours."""
+    def end_with_parent() -> None:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+    is_kept = "--json" in words
+    with subprocess.Popen([program, *words], preexec_fn=end_with_parent,
+                          stdout=subprocess.PIPE if is_kept else None) as process:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, frame: process.send_signal(number))
+        output = process.stdout.read() if process.stdout else b""
+        status = process.wait()
+    if is_kept:
+        sys.stdout.buffer.write(output)
+        sys.stdout.buffer.flush()
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    return status, output
+
+
+class Busy:
+    """Keeps all CPUs busy for as long as it lasts."""
+
+    def __init__(self, is_wanted: bool) -> None:
+        count = len(os.sched_getaffinity(0)) if is_wanted else 0
+        self.processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                          for _ in range(count)]
+
+    def __enter__(self) -> "Busy":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def all_circumstances(folder: Path) -> List[Circumstances]:
+    plain = {name: value for name, value in os.environ.items()
+             if name == "PATH" or name == "HOME" or name.startswith(("BACKHOP", "XDG_"))}
+    strange = {**plain, "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "LD_BIND_NOW": "1",
+               "GLIBC_TUNABLES": "glibc.malloc.check=1", "FILLER": "x" * 5000}
+    limits = "ulimit -s 4096 -c 0 -n 60; umask 077; exec 7</etc/passwd; exec \"$@\""
+    return [
+        Circumstances("busy, elsewhere, without address randomisation",
+                      ["setarch", "-R", "bash", "-c", limits, "-"], strange, True, True),
+        Circumstances("on an old processor", [], {**plain, "GLIBC_TUNABLES": OLD_PROCESSOR}),
+        Circumstances("under gdb, with SSE's registers alone", [*GDB, *SMALL_REGISTERS], plain),
+        Circumstances("on another file system",
+                      ["unshare", "-m", "sh", "-c", OTHER_ROOT, "-", str(folder)], plain),
+    ]
+
+
+class Scenario:
+    """A scenario that was run once, and all that is done with it again."""
+
+    def __init__(self, program: str, call: Call, results: Path) -> None:
+        self.program, self.call, self.results = program, call, results
+        self.folder = Path(tempfile.mkdtemp(prefix="again-", dir=results))
+        self.base = self.folder / "base.bht"
+
+    def tell(self, verdict: str, circumstances: str, detail: str = "") -> None:
+        line = "\t".join((verdict, self.call.scenario, circumstances, detail.replace("\n", " / ")))
+        with open(self.results / "results", "a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def record(self, trace: Path, how: Circumstances) -> str:
+        """Returns why there is no trace, or nothing."""
+        arguments = list(self.call.arguments)
+        cwd = Path.cwd()
+        if how.is_elsewhere:
+            at = arguments.index(self.call.scenario)
+            arguments[at] = str(Path(arguments[at]).absolute())
+            cwd = self.folder / "a rather long name for a folder that isn't the test's"
+            cwd.mkdir(exist_ok=True)
+        command = [*how.prefix, self.program, *arguments, "--quiet", "-o", str(trace),
+                   "--files", str(trace.with_suffix(".files"))]
+        trace.with_suffix(".files").mkdir()
+        with Busy(how.is_busy):
+            try:
+                done = subprocess.run(command, cwd=cwd, env=how.environment,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, timeout=RUN_LIMIT_S, check=False)
+            except subprocess.TimeoutExpired:
+                return f"still running after {RUN_LIMIT_S} s"
+        return "" if trace.exists() else \
+            f"no trace: {done.stdout.decode(errors='replace').strip()[-300:]}"
+
+    def backhop(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([self.program, *words], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, errors="replace", timeout=RUN_LIMIT_S,
+                              cwd=self.folder)
+
+    def first_difference(self, other: Path) -> str:
+        """What two traces that aren't the same differ in: event, node and field."""
+        ours, theirs = (self.backhop("events", "--json", str(trace)).stdout.splitlines()
+                        for trace in (self.base, other))
+        for one, two in zip_longest(ours, theirs):
+            if one == two:
+                continue
+            if one is None or two is None:
+                return f"one run has more events: {(one or two)[:300]}"
+            a, b = json.loads(one), json.loads(two)
+            field = next(name for name in a if a[name] != b.get(name))
+            return (f"event {a['event']} on {a.get('node')}: {field} is {a[field]!r}, "
+                    f"then {b.get(field)!r}")
+        ours, theirs = (self.backhop("info", "--json", str(trace)).stdout.splitlines()
+                        for trace in (self.base, other))
+        for one, two in zip_longest(ours, theirs):
+            if one != two:
+                return f"all events are the same; info: {str(one)[:200]}, then {str(two)[:200]}"
+        return "all events and inputs are the same, the bytes of the traces aren't"
+
+    def compare_files(self, kept: Optional[Path], other: Path) -> str:
+        """The nodes' files of two recordings."""
+        if kept is None:
+            return ""
+        done = subprocess.run(["diff", "-r", "--no-dereference", str(kept), str(other)],
+                              capture_output=True, text=True, check=False, errors="replace")
+        return f"files differ: {done.stdout[:400]}" if done.returncode else ""
+
+    def record_all(self) -> None:
+        kept: Optional[Path] = None
+        for number, how in enumerate(all_circumstances(self.folder)):
+            tool = how.prefix[0] if how.prefix else "true"
+            if not shutil.which(tool):
+                self.tell("skip", how.name, f"{tool} is not installed")
+                continue
+            if tool == "unshare" and os.geteuid() != 0:
+                self.tell("skip", how.name, "only root can mount")
+                continue
+            start = time.monotonic()
+            trace = self.folder / f"{number}.bht"
+            fault = self.record(trace, how)
+            if not fault and trace.read_bytes() != self.base.read_bytes():
+                fault = self.first_difference(trace)
+            if not fault:
+                fault = self.compare_files(kept, trace.with_suffix(".files"))
+                kept = kept or trace.with_suffix(".files")
+            self.tell("not ok" if fault else "ok", how.name,
+                      fault or f"{time.monotonic() - start:.2f} s")
+
+    def run_again(self) -> None:
+        """The trace, replayed."""
+        start = time.monotonic()
+        done = self.backhop("verify", str(self.base))
+        self.tell("ok" if done.returncode == 0 else "not ok", "verified",
+                  f"{time.monotonic() - start:.2f} s" if done.returncode == 0 else
+                  (done.stdout + done.stderr).strip()[-300:])
+        if not shutil.which("gdb"):
+            self.tell("skip", "replayed under gdb", "gdb is not installed")
+            return
+        start = time.monotonic()
+        events = json.loads(self.backhop("info", "--json", str(self.base)).stdout)["events"]
+        done = self.backhop("replay", str(self.base), "--", "-nx", "-batch", "-ex", "goto end")
+        is_same = f"\nevent {events} (" in done.stdout
+        self.tell("ok" if is_same else "not ok", "replayed under gdb",
+                  f"{time.monotonic() - start:.2f} s" if is_same else
+                  (done.stdout + done.stderr).strip()[-300:])
+
+    def check(self, output: bytes) -> None:
+        if self.call.trace:
+            shutil.copyfile(self.call.trace, self.base)
+        else:
+            fault = self.record(self.base, Circumstances("plain", [], dict(os.environ)))
+            if fault:
+                self.tell("not ok", "recorded", fault)
+                return
+            if output.strip():
+                info = json.loads(self.backhop("info", "--json", str(self.base)).stdout)
+                ran = json.loads(output)["digest"]
+                is_same = info["digest"] == ran
+                self.tell("ok" if is_same else "not ok", "recorded", "0 s" if is_same else
+                          f"digest {ran} without a trace, {info['digest']} with one")
+        self.record_all()
+        self.run_again()
+
+
+def default_trace(words: List[str], before: float) -> Optional[Path]:
+    """NAME.bht in this folder, if this run wrote it: the newest."""
+    found = [path for path in Path(".").glob("*.bht") if path.stat().st_mtime >= before]
+    return max(found, key=lambda path: path.stat().st_mtime) if words[0] == "record" and found \
+        else None
+
+
+def main() -> int:
+    results, program, words = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    call = parse(words)
+    if call is None:
+        os.execv(program, [program, *words])
+    before = time.time() - 0.1
+    status, output = run_first(program, words)
+    if status > 1:
+        return status
+    if call.trace is None:
+        call = call._replace(trace=default_trace(words, before))
+    scenario = Scenario(program, call, results)
+    try:
+        scenario.check(output)
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        scenario.tell("not ok", "compared", f"{shlex.join(words)}: {error!r}")
+    shutil.rmtree(scenario.folder, ignore_errors=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -53,6 +53,7 @@ static long describe_nodes(long arg)
 
 	if (count != replay->node_count)
 		return -1;
+	replay->runs_address = (uintptr_t)bh_sim_runs(sim);
 	for (size_t i = 0; i < count; i++) {
 		struct bh_node *node = bh_sim_node(sim, (uint32_t)i);
 		replay->nodes[i].facts = (struct bh_node_facts){
@@ -199,7 +200,10 @@ static struct bh_error *start(struct bh_replay *replay)
 	struct bh_tracee *tracee = bh_timeline_copy(replay->timeline)->tracee;
 	BH_TRY(bh_tracee_call(tracee, describe_nodes, (long)replay, &result));
 	size_t size = replay->node_count * sizeof(*replay->nodes);
-	if (result || bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size)
+	if (result ||
+	    bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size ||
+	    bh_engine_read(replay, (uintptr_t)&replay->runs_address, &replay->runs_address,
+			   sizeof(replay->runs_address)) != sizeof(replay->runs_address))
 		return bh_error_new(BH_ERR_INTERNAL, "the replay's nodes can't be read");
 	return bh_engine_place_kernels(replay);
 }
@@ -220,7 +224,9 @@ struct bh_error *bh_replay_create(const struct bh_trace *trace,
 	replay->only_node = BH_NO_NODE;
 	replay->node_count = bh_trace_node_count(trace);
 	replay->nodes = calloc(replay->node_count + 1, sizeof(*replay->nodes));
-	struct bh_error *error = replay->nodes ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
+	replay->runs = calloc(replay->node_count + 1, sizeof(*replay->runs));
+	struct bh_error *error =
+		replay->nodes && replay->runs ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
 	for (size_t i = 0; !error && i < replay->node_count; i++)
 		replay->nodes[i].name = bh_trace_node_name(trace, i);
 	if (!error)
@@ -271,6 +277,9 @@ void bh_replay_destroy(struct bh_replay *replay)
 	free(replay->nodes);
 	free(replay->list.threads);
 	free(replay->list.tasks);
+	free(replay->former_list.threads);
+	free(replay->former_list.tasks);
+	free(replay->runs);
 	free(replay->images);
 	free(replay->image_paths);
 	free(replay->breakpoints);

@@ -36,7 +36,9 @@ struct bh_replay_node {
 	const char *name;
 	struct bh_task_layout layout; /* once has_layout; the kernel fills it while it boots */
 	int has_layout;
-	uint64_t layout_move; /* when has_layout was last looked for */
+	uint64_t layout_move;	       /* when has_layout was last looked for */
+	size_t list_start, list_count; /* the node's threads in the list … */
+	uint64_t list_runs;	       /* … as they were when bh_sim_runs() said this */
 };
 
 struct bh_breakpoint {
@@ -63,6 +65,9 @@ struct bh_thread_list {
 	uint64_t move;	   /* valid for this one */
 };
 
+/* Odd, as while a node runs: what was read then is not kept. */
+#define BH_NOT_KEPT 1u
+
 struct bh_replay {
 	const struct bh_trace *trace;
 	struct bh_rerun *rerun;
@@ -82,7 +87,9 @@ struct bh_replay {
 	uint64_t move; /* changes with every movement; what is cached is valid for one */
 	struct bh_gate gate;
 	uint64_t gate_move;
-	struct bh_thread_list list;
+	struct bh_thread_list list, former_list;
+	uint64_t runs_address; /* bh_sim_runs() in the tracee */
+	uint64_t *runs;	       /* the same, read */
 	struct bh_replay_image *images;
 	char (*image_paths)[232];
 	size_t image_count;

@@ -188,24 +188,80 @@ static struct bh_error *add_node(struct bh_replay *replay, uint32_t number)
 	return NULL;
 }
 
-static struct bh_error *fill_list(struct bh_replay *replay)
+/* In a branch, what a node knows can change without its running. */
+static void read_runs(struct bh_replay *replay)
 {
+	size_t size = replay->node_count * sizeof(*replay->runs);
+
+	if (!replay->branch &&
+	    bh_engine_read(replay, replay->runs_address, replay->runs, size) == size)
+		return;
+	for (size_t i = 0; i < replay->node_count; i++)
+		replay->runs[i] = BH_NOT_KEPT;
+}
+
+/* From the former list if the node hasn't run since: of many nodes a step moves only one. */
+static struct bh_error *add_or_keep_node(struct bh_replay *replay, uint32_t number)
+{
+	struct bh_replay_node *node = &replay->nodes[number];
 	struct bh_thread_list *list = &replay->list;
+	const struct bh_thread_list *former = &replay->former_list;
+	size_t start = list->count;
+	uint64_t runs = replay->runs[number];
+
+	if (runs % 2 || runs != node->list_runs) {
+		node->list_runs = BH_NOT_KEPT;
+		BH_TRY(add_node(replay, number));
+	} else {
+		for (size_t i = 0; i < node->list_count; i++)
+			BH_TRY(add_thread(list, &former->threads[node->list_start + i],
+					  former->tasks[node->list_start + i]));
+	}
+	node->list_start = start;
+	node->list_count = list->count - start;
+	node->list_runs = runs;
+	return NULL;
+}
+
+static int is_listed(struct bh_replay *replay, uint32_t node)
+{
+	return replay->only_node == BH_NO_NODE || replay->only_node == node ||
+	       bh_engine_gate(replay)->node == node;
+}
+
+static struct bh_error *fill_from_former(struct bh_replay *replay)
+{
 	struct bh_replay_thread simulator = {
 		.id = SIMULATOR_THREAD, .node = BH_NO_NODE, .is_active = 1};
 
-	if (list->move == replay->move)
-		return NULL;
-	list->count = 0;
 	strcpy(simulator.name, "backhop");
-	BH_TRY(add_thread(list, &simulator, 0));
+	BH_TRY(add_thread(&replay->list, &simulator, 0));
 	for (uint32_t node = 0; node < replay->node_count; node++) {
-		if (replay->only_node == BH_NO_NODE || replay->only_node == node ||
-		    bh_engine_gate(replay)->node == node)
-			BH_TRY(add_node(replay, node));
+		if (is_listed(replay, node))
+			BH_TRY(add_or_keep_node(replay, node));
+		else
+			replay->nodes[node].list_runs = BH_NOT_KEPT;
 	}
-	list->move = replay->move;
 	return NULL;
+}
+
+static struct bh_error *fill_list(struct bh_replay *replay)
+{
+	struct bh_thread_list former = replay->list;
+	struct bh_error *error;
+
+	if (replay->list.move == replay->move)
+		return NULL;
+	replay->list = replay->former_list;
+	replay->list.count = 0;
+	replay->former_list = former;
+	read_runs(replay);
+	error = fill_from_former(replay);
+	/* Half a list is none. */
+	for (size_t i = 0; error && i < replay->node_count; i++)
+		replay->nodes[i].list_runs = BH_NOT_KEPT;
+	replay->list.move = error ? 0 : replay->move;
+	return error;
 }
 
 struct bh_error *bh_replay_threads(struct bh_replay *replay,

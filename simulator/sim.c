@@ -206,6 +206,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 
 	sim->node_count = scenario->node_count;
 	sim->nodes = calloc(sim->node_count, sizeof(*sim->nodes));
+	sim->runs = calloc(sim->node_count, sizeof(*sim->runs));
 	sim->images = calloc(sim->node_count, sizeof(*sim->images));
 	sim->image_versions = calloc(sim->node_count, sizeof(*sim->image_versions));
 	sim->result.node_digests = calloc(sim->node_count, sizeof(*sim->result.node_digests));
@@ -213,7 +214,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	 * nodes start or end. */
 	sim->timeline_slot = sim->node_count * 2 + bh_sim_wire_count(scenario);
 	sim->queue = bh_event_queue_create(sim->timeline_slot + 1 + sim->node_count);
-	if (!sim->nodes || !sim->images || !sim->image_versions || !sim->queue ||
+	if (!sim->nodes || !sim->runs || !sim->images || !sim->image_versions || !sim->queue ||
 	    !sim->result.node_digests)
 		return out_of_memory();
 	BH_TRY(bh_programs_check(scenario, sim->config.inputs));
@@ -288,6 +289,7 @@ void bh_sim_destroy(struct bh_sim *sim)
 	free(sim->images);
 	free(sim->image_versions);
 	free(sim->nodes);
+	free(sim->runs);
 	free(sim);
 }
 
@@ -440,4 +442,9 @@ const char *bh_sim_node_name(const struct bh_sim *sim, uint32_t node)
 struct bh_node *bh_sim_node(const struct bh_sim *sim, uint32_t node)
 {
 	return sim->nodes[node].kernel;
+}
+
+const uint64_t *bh_sim_runs(const struct bh_sim *sim)
+{
+	return sim->runs;
 }

@@ -110,5 +110,8 @@ size_t bh_sim_node_count(const struct bh_sim *sim);
 const char *bh_sim_node_name(const struct bh_sim *sim, uint32_t node);
 /* The node of kernel-lib/node.h, for the replayer: image, task layout, addresses. */
 struct bh_node *bh_sim_node(const struct bh_sim *sim, uint32_t node);
+/* A number for each node that is odd while the node runs, and otherwise twice how often it ran: as
+ * long as it is the same even one, nothing that the node's kernel knows has changed. */
+const uint64_t *bh_sim_runs(const struct bh_sim *sim);
 
 #endif

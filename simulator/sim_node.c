@@ -11,9 +11,14 @@
 
 /* --- running --- */
 
-static void after_run(struct bh_sim_node *node)
+static void before_run(struct bh_sim_node *node)
 {
-	bh_gate.node = BH_NO_NODE;
+	bh_gate.node = node->id;
+	node->sim->runs[node->id]++;
+}
+
+static void deal_with_outcome(struct bh_sim_node *node)
+{
 	if (bh_node_state(node->kernel) == BH_NODE_DEAD) {
 		bh_sim_node_died(node);
 		return;
@@ -28,6 +33,13 @@ static void after_run(struct bh_sim_node *node)
 				   node->timer_sequence);
 }
 
+static void after_run(struct bh_sim_node *node)
+{
+	bh_gate.node = BH_NO_NODE;
+	deal_with_outcome(node);
+	node->sim->runs[node->id]++;
+}
+
 void bh_sim_node_boot(struct bh_sim_node *node, uint64_t cause)
 {
 	struct bh_event event = {
@@ -36,7 +48,7 @@ void bh_sim_node_boot(struct bh_sim_node *node, uint64_t cause)
 	node->boots++;
 	bh_sim_event_begin(node->sim, &event);
 	node->sim->handling = event.event;
-	bh_gate.node = node->id;
+	before_run(node);
 	struct bh_error *error = bh_node_boot(node->kernel);
 
 	/* A kernel that dies while it boots is a result of the run, anything else is not. */
@@ -49,7 +61,7 @@ void bh_sim_node_boot(struct bh_sim_node *node, uint64_t cause)
 
 void bh_sim_node_resume(struct bh_sim_node *node, unsigned long interrupts)
 {
-	bh_gate.node = node->id;
+	before_run(node);
 	bh_node_resume(node->kernel, interrupts);
 	after_run(node);
 }

@@ -501,6 +501,53 @@ static void test_threads(void)
 	      "every node has a kernel image");
 }
 
+#define LIST_PLACES 12
+#define LIST_BYTES  16384
+
+/* Names and numbers of all threads at a place; the running one has a star. */
+static void describe_threads(struct bh_position place, char text_ret[LIST_BYTES])
+{
+	const struct bh_replay_thread *threads;
+	size_t count, length = 0;
+
+	seek_to(place);
+	must(bh_replay_threads(replay, &threads, &count));
+	text_ret[0] = 0;
+	for (size_t i = 0; i < count && length < LIST_BYTES - 100; i++)
+		length += (size_t)snprintf(text_ret + length, LIST_BYTES - length, "%lx %s%s%s\n",
+					   threads[i].id, threads[i].name,
+					   threads[i].is_active ? "" : " waits",
+					   threads[i].is_running ? " *" : "");
+}
+
+/* What the list of threads is made of depends on where the replay was before; what it says must
+ * not. The first places lie in the boot and in the starts of programs. */
+static void test_thread_lists(void)
+{
+	static char first[LIST_PLACES][LIST_BYTES], again[LIST_BYTES];
+	struct bh_position places[LIST_PLACES];
+	int is_ok = 1, is_varied = 0;
+
+	for (int i = 0; i < LIST_PLACES; i++) {
+		places[i] = (struct bh_position){1 + choose(last_event), i % 3 * 100, i % 2 * 10};
+		if (i < 3)
+			places[i] = (struct bh_position){2 + (unsigned int)i, 1000, 5};
+		describe_threads(places[i], first[i]);
+		places[i] = bh_replay_position(replay);
+	}
+	for (int round = 0; round < 4 * LIST_PLACES; round++) {
+		size_t i = choose(LIST_PLACES);
+		describe_threads(places[i], again);
+		if (strcmp(first[i], again)) {
+			printf("# at event %lu first:\n# %s# now:\n# %s", places[i].event, first[i],
+			       again);
+			is_ok = 0;
+		}
+		is_varied |= strcmp(first[0], again) != 0;
+	}
+	check(is_ok && is_varied, "the threads of a place are the same whatever the way there");
+}
+
 #define THREAD_STEPS 24
 
 /* Steps of one thread back over the place where it got the CPU, and forward again. */
@@ -626,6 +673,7 @@ int main(int argc, char **argv)
 	test_breakpoints();
 	test_watchpoints();
 	test_threads();
+	test_thread_lists();
 	test_thread_steps();
 	print_figures(&forward_steps);
 	print_figures(&reverse_steps);

@@ -101,6 +101,8 @@ uint64_t bh_replay_vtime_ns(const struct bh_replay *replay);
 uint32_t bh_replay_node(const struct bh_replay *replay); /* node that has the CPU */
 uint64_t bh_replay_packet(const struct bh_replay *replay);
 uint64_t bh_replay_thread(const struct bh_replay *replay); /* thread that has the CPU */
+/* Address of a thread's task_struct; 0: there is no such thread, or it is the simulator's. */
+uint64_t bh_replay_task(struct bh_replay *replay, uint64_t thread);
 /* Hash of the registers and all node and program memory: equal at equal positions. */
 struct bh_error *bh_replay_state_digest(struct bh_replay *replay, uint64_t *digest_ret);
 

@@ -293,6 +293,11 @@ uint64_t bh_engine_task(struct bh_replay *replay, uint64_t thread)
 	return 0;
 }
 
+uint64_t bh_replay_task(struct bh_replay *replay, uint64_t thread)
+{
+	return bh_engine_task(replay, thread);
+}
+
 /* --- who has the CPU --- */
 
 /* The task of a node on whose kernel stack the CPU is, when that isn't the current one's. */

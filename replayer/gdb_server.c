@@ -290,7 +290,7 @@ static const struct {
 	/* The first one that fits is taken, so long prefixes stand before their beginnings. */
 	{"qSupported", bh_gdb_supported},
 	{"QStartNoAckMode", turn_acks_off},
-	{"QPassSignals:", ok}, /* signals of a replay are part of it: none is ever reported */
+	{"QPassSignals:", bh_gdb_pass_signals},
 	{"qXfer:", bh_gdb_xfer},
 	{"qBackhop:", bh_gdb_private},
 	{"QBackhop:", bh_gdb_private},
@@ -400,6 +400,7 @@ static int serve_item(struct bh_gdb_server *server)
 static void finish(struct bh_gdb_server *server)
 {
 	bh_replay_set_poll(server->replay, NULL, NULL);
+	bh_gdb_signals_free(server);
 	bh_gdb_points_free(server);
 	bh_gdb_files_close(server);
 	bh_gdb_packets_free(server);

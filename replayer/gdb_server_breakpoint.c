@@ -374,6 +374,7 @@ static void insert_breakpoint(struct bh_gdb_server *server, unsigned int kind, u
 static void remove_breakpoint(struct bh_gdb_server *server, unsigned int kind, uint64_t address)
 {
 	struct bh_gdb_breakpoint *breakpoint = bh_gdb_breakpoint_find(server, address);
+	struct bh_error *error = NULL;
 
 	if (breakpoint) {
 		breakpoint->kinds &= ~kind;
@@ -381,9 +382,13 @@ static void remove_breakpoint(struct bh_gdb_server *server, unsigned int kind, u
 			if (breakpoint->is_planted)
 				bh_replay_breakpoint_remove(server->replay, address);
 			drop_breakpoint(server, breakpoint);
+			error = bh_gdb_signal_place_restore(server, address);
 		}
 	}
-	bh_rsp_text(&server->reply, "OK");
+	if (error)
+		bh_gdb_refuse_error(server, error);
+	else
+		bh_rsp_text(&server->reply, "OK");
 }
 
 /* --- watchpoints --- */

@@ -7,7 +7,6 @@
  * command runs (scheduler-locking step), Hc or vCont names its thread, and then breakpoints of
  * other threads are passed: stepping one isn't disturbed by another.
  */
-#include <signal.h>
 #include <stdio.h>
 
 #include "posix/posix.h"
@@ -28,28 +27,10 @@ struct request {
 	int64_t thread; /* the one that moves; not positive: any */
 	int is_alone;	/* breakpoints in others are passed */
 	uint64_t range_start, range_end;
+	uint64_t signal; /* gdb's number of one that it sends; 0: none */
 };
 
 /* --- stop replies --- */
-
-/* gdb has its own numbers for signals. */
-static unsigned int gdb_signal(int number)
-{
-	switch (number) {
-	case SIGBUS:
-		return 10;
-	case SIGSYS:
-		return 12;
-	case SIGUSR1:
-		return 30;
-	case SIGUSR2:
-		return 31;
-	case SIGCHLD:
-		return 20;
-	default: /* up to SIGTERM the others are the same */
-		return number > 0 && number <= SIGTERM ? (unsigned int)number : 143;
-	}
-}
 
 /* rip, rsp, rbp and the position spare gdb a request for all registers at most stops. */
 static void add_expedited(struct bh_gdb_server *server)
@@ -139,7 +120,7 @@ static void add_last_stop(struct bh_gdb_server *server)
 		add_stop(server, 5, "replaylog:end;");
 		break;
 	case BH_STOP_SIGNAL:
-		add_stop(server, gdb_signal(server->stop.signal), "");
+		add_stop(server, bh_gdb_signal(server->stop.signal), "");
 		break;
 	case BH_STOP_INTERRUPT:
 		add_stop(server, 2, "");
@@ -297,6 +278,7 @@ static void resume_branch(struct bh_gdb_server *server, const struct request *re
 		return;
 	}
 	server->general_thread = (int64_t)server->stop.thread;
+	bh_gdb_signal_met(server);
 	add_last_stop(server);
 }
 
@@ -353,6 +335,7 @@ static void resume_somehow(struct bh_gdb_server *server, const struct request *r
 	}
 	server->general_thread = (int64_t)server->stop.thread;
 	bh_gdb_breakpoints_replant(server);
+	bh_gdb_signal_met(server);
 	if (has_met_images(server))
 		add_stop(server, 5, "library:;");
 	else if (!announces_libraries(server, request))
@@ -361,6 +344,7 @@ static void resume_somehow(struct bh_gdb_server *server, const struct request *r
 
 static void resume(struct bh_gdb_server *server, const struct request *request)
 {
+	bh_gdb_signal_sent(server, request->signal);
 	resume_somehow(server, request);
 	bh_gdb_progress(server, 0);
 }
@@ -385,12 +369,12 @@ static int scan_action(struct bh_rsp_scan *scan, struct request *request_ret)
 		request_ret->move = MOVE_STEP;
 	} else if (bh_rsp_scan_accept(scan, "c")) {
 		request_ret->move = MOVE_CONTINUE;
-	} else if (bh_rsp_scan_accept(scan, "S")) { /* the signal is not for us: see gdb_signal() */
+	} else if (bh_rsp_scan_accept(scan, "S")) {
 		request_ret->move = MOVE_STEP;
-		bh_rsp_scan_hex(scan);
+		request_ret->signal = bh_rsp_scan_hex(scan);
 	} else if (bh_rsp_scan_accept(scan, "C")) {
 		request_ret->move = MOVE_CONTINUE;
-		bh_rsp_scan_hex(scan);
+		request_ret->signal = bh_rsp_scan_hex(scan);
 	} else {
 		scan->failed = 1;
 	}

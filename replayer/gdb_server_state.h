@@ -7,6 +7,7 @@
 #ifndef BH_REPLAYER_GDB_SERVER_STATE_H
 #define BH_REPLAYER_GDB_SERVER_STATE_H
 
+#include <signal.h>
 #include <sys/user.h>
 
 #include "common/cursor.h"
@@ -54,6 +55,12 @@ struct bh_gdb_packet_break {
 /* A bit each in $packet_break. */
 #define BH_GDB_MAX_PACKET_BREAKS 63
 
+/* Where a node's kernel delivers a signal to a program; offsets in its structures. */
+struct bh_gdb_signal_place {
+	uint64_t address;
+	uint64_t task_signal, group_exit_code;
+};
+
 #define BH_GDB_MAX_FILES 16
 /* gdb reads the whole list at each stop. Up to so many threads it has all of them, above that
  * kernel threads that wait only when they were shown before. */
@@ -85,6 +92,13 @@ struct bh_gdb_server {
 	int has_pending_stop;	 /* gdb was sent for the library list first: see resume */
 	uint64_t library_digest; /* of the list that gdb has; 0: it has never asked */
 	int stops_at_images;	 /* moves are interrupted for it where the list changes */
+
+	uint64_t stop_signals; /* of programs, at which a move stops: bit 0 is signal 1 */
+	struct bh_gdb_signal_place *signal_places; /* one a node */
+	size_t signal_place_count;
+	siginfo_t siginfo;   /* of the last stop; zeros if its reason isn't a signal */
+	char *signal_fault;  /* why none can be stopped at, until the user knows; or NULL */
+	int has_told_signal; /* the user knows that none is sent */
 
 	struct bh_gdb_breakpoint **breakpoints;
 	size_t breakpoint_count;
@@ -137,6 +151,21 @@ bh_gdb_handler bh_gdb_restart;	/* vRun */
 extern const char bh_gdb_branch_note[];
 /* Makes the next resume a move to position. */
 void bh_gdb_arm(struct bh_gdb_server *server, struct bh_position position);
+
+/* --- gdb_server_signal.c --- */
+
+bh_gdb_handler bh_gdb_pass_signals; /* QPassSignals */
+/* gdb's number of a signal. */
+unsigned int bh_gdb_signal(int number);
+/* If the last stop is where a program gets a signal, makes it a stop for that signal. */
+void bh_gdb_signal_met(struct bh_gdb_server *server);
+/* gdb resumes, with a signal by its number, or 0: tells the user what comes of that. */
+void bh_gdb_signal_sent(struct bh_gdb_server *server, uint64_t gdb_number);
+/* $_siginfo */
+struct bh_error *bh_gdb_siginfo(struct bh_gdb_server *server, struct bh_buffer *document);
+/* After a breakpoint at address was removed: if signals are met there, they are again. */
+struct bh_error *bh_gdb_signal_place_restore(struct bh_gdb_server *server, uint64_t address);
+void bh_gdb_signals_free(struct bh_gdb_server *server);
 
 /* --- gdb_server_registers.c --- */
 

@@ -8,7 +8,6 @@
  */
 #include <elf.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,16 +54,6 @@ static struct bh_error *build_auxv(struct bh_gdb_server *server, struct bh_buffe
 			break;
 	}
 	close(file);
-	return NULL;
-}
-
-/* Of a fatal signal: what is known of it is its number, the first int of siginfo_t. */
-static struct bh_error *build_siginfo(struct bh_gdb_server *server, struct bh_buffer *document)
-{
-	siginfo_t info = {.si_signo =
-				  server->stop.reason == BH_STOP_SIGNAL ? server->stop.signal : 0};
-
-	bh_buffer_bytes(document, &info, sizeof(info));
 	return NULL;
 }
 
@@ -177,7 +166,7 @@ static const struct document {
 } documents[] = {
 	{"features:read:target.xml:", build_features, 0}, {"auxv:read::", build_auxv, 0},
 	{"exec-file:read:", build_executable, 1},	  {"threads:read::", build_threads, 0},
-	{"libraries-svr4:read:", build_libraries, 1},	  {"siginfo:read::", build_siginfo, 0},
+	{"libraries-svr4:read:", build_libraries, 1},	  {"siginfo:read::", bh_gdb_siginfo, 0},
 };
 
 /* offset "," length */

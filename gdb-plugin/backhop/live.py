@@ -347,8 +347,7 @@ def set_up(objfile: gdb.Objfile) -> None:
 
 
 def give_up() -> None:
-    """gdb turns to a replay: signals are what they are."""
-    gdb.execute(f"handle {SIGNALS} stop print", to_string=True)
+    """gdb turns to a replay, which knows by itself what raises signals and is none."""
     gdb.execute("set breakpoint pending auto", to_string=True)
 
 

@@ -15,6 +15,8 @@ SETTINGS_BEFORE = (
     "set print thread-events off",
     "set breakpoint pending auto",
     "set remotetimeout 60",  # the server may be moving a long way
+    # Programs get the signals that were recorded; `handle SIGSEGV stop print` stops there.
+    "handle all nostop noprint pass",
 )
 # After it: gdb refuses these for a target that can't run threads.
 SETTINGS_AFTER = (

@@ -65,6 +65,7 @@ static struct bh_error *record_scenario(struct record *record, const char *folde
 	const struct bh_recorder_config config = {
 		.terminal = bh_shell_terminal(record->shell),
 		.trace_path = record->trace,
+		.output_folder = folder,
 		.scenario_path = record->file.name,
 		.scenario_text = record->file.text,
 		.scenario_size = record->file.length,

@@ -36,6 +36,7 @@ static struct bh_error *run_scenario(struct run *run, const char *folder,
 
 	BH_TRY(bh_inputs_create_live(&run->inputs));
 	bh_inputs_set_scenario(run->inputs, run->file.program ? run->file.program : run->file.name);
+	BH_TRY(bh_output_hide(folder, run->file.scenario, run->inputs));
 	config.inputs = run->inputs;
 	BH_TRY(bh_shell_create(shell, run->file.scenario, &run->shell));
 	config.terminal = bh_shell_terminal(run->shell);

@@ -38,7 +38,9 @@ struct bh_inputs {
 	uint32_t *buckets;   /* index + 1 into entries; 0 is empty */
 	size_t bucket_count; /* a power of two, more than twice count */
 	char *missing;
-	char *folder;			    /* of the scenario; NULL: not known */
+	char *folder;  /* of the scenario; NULL: not known */
+	char **hidden; /* absolute paths */
+	size_t hidden_count;
 	struct entry *open[OPEN_MAX_FILES]; /* whose descriptor is open; NULL: none */
 	size_t open_next;		    /* the one opened longest ago */
 };
@@ -93,6 +95,9 @@ void bh_inputs_destroy(struct bh_inputs *inputs)
 	free(inputs->buckets);
 	free(inputs->missing);
 	free(inputs->folder);
+	for (size_t i = 0; i < inputs->hidden_count; i++)
+		free(inputs->hidden[i]);
+	free(inputs->hidden);
 	free(inputs);
 }
 
@@ -175,6 +180,25 @@ static uint8_t kind_of_mode(mode_t mode)
 	return S_ISLNK(mode) ? BH_INPUT_SYMLINK : BH_INPUT_SPECIAL;
 }
 
+/* Is folder/name, or what lies at folder if there is no name, kept from nodes? */
+static int is_hidden(const struct bh_inputs *inputs, const char *folder, const char *name)
+{
+	char path[4096];
+
+	if (!inputs->hidden_count ||
+	    snprintf(path, sizeof(path), "%s%s%s", folder, name && folder[1] ? "/" : "",
+		     name ? name : "") >= (int)sizeof(path))
+		return 0;
+	for (size_t i = 0; i < inputs->hidden_count; i++) {
+		size_t length = strlen(inputs->hidden[i]);
+
+		if (!strncmp(path, inputs->hidden[i], length) &&
+		    (!path[length] || path[length] == '/'))
+			return 1;
+	}
+	return 0;
+}
+
 static void look_at_host(struct bh_input *input)
 {
 	struct stat stat;
@@ -222,7 +246,7 @@ const struct bh_input *bh_inputs_lookup(struct bh_inputs *inputs, const char *pa
 		return &no_memory;
 	if (inputs->is_recorded)
 		note_missing(inputs, normal);
-	else
+	else if (!is_hidden(inputs, normal, NULL))
 		look_at_host(&entry->input);
 	return &entry->input;
 }
@@ -293,7 +317,7 @@ static int name_list_join(struct name_list *list, struct bh_input *input)
 	return 0;
 }
 
-static int read_directory(struct bh_input *input)
+static int read_directory(const struct bh_inputs *inputs, struct bh_input *input)
 {
 	struct name_list list = {0};
 	DIR *directory = opendir(input->path);
@@ -303,7 +327,8 @@ static int read_directory(struct bh_input *input)
 	if (!directory)
 		return -errno;
 	while (!ret && (entry = readdir(directory)))
-		ret = name_list_add(&list, dirfd(directory), entry);
+		if (!is_hidden(inputs, input->path, entry->d_name))
+			ret = name_list_add(&list, dirfd(directory), entry);
 	closedir(directory);
 	if (!ret)
 		ret = name_list_join(&list, input);
@@ -366,7 +391,7 @@ static int read_file(struct entry *entry)
 	return ret;
 }
 
-static int read_contents(struct entry *entry)
+static int read_contents(const struct bh_inputs *inputs, struct entry *entry)
 {
 	struct bh_input *input = &entry->input;
 
@@ -374,7 +399,7 @@ static int read_contents(struct entry *entry)
 	case BH_INPUT_FILE:
 		return input->data ? 0 : read_file(entry);
 	case BH_INPUT_DIRECTORY:
-		return input->text ? 0 : read_directory(input);
+		return input->text ? 0 : read_directory(inputs, input);
 	case BH_INPUT_SYMLINK:
 		return input->text ? 0 : read_link(input);
 	default:
@@ -411,7 +436,7 @@ int bh_inputs_read(struct bh_inputs *inputs, const struct bh_input *input)
 		return -ENOMEM;
 	if (entry->read_error || (own->was_read && (own->data || own->text)))
 		return entry->read_error;
-	ret = inputs->is_recorded && !own->was_read ? -ESTALE : read_contents(entry);
+	ret = inputs->is_recorded && !own->was_read ? -ESTALE : read_contents(inputs, entry);
 	if (!ret) {
 		if (own->kind == BH_INPUT_FILE)
 			bh_hash128(own->data, own->size, hash);
@@ -541,6 +566,30 @@ const char *bh_inputs_folder(struct bh_inputs *inputs)
 	bh_hash128(entry->input.text, entry->input.text_size, entry->input.hash);
 	entry->input.was_read = 1;
 	return entry->input.text;
+}
+
+/* --- what the run writes --- */
+
+struct bh_error *bh_inputs_hide(struct bh_inputs *inputs, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	char *real = folder ? realpath(folder, NULL) : NULL;
+	char **hidden = reallocarray(inputs->hidden, inputs->hidden_count + 1, sizeof(*hidden));
+	int status = 0;
+
+	inputs->hidden = hidden ? hidden : inputs->hidden;
+	/* In a folder that isn't there is nothing to hide; who writes there says so. */
+	if (hidden && real) {
+		status = asprintf(&hidden[inputs->hidden_count], "%s/%s", real[1] ? real : "",
+				  slash ? slash + 1 : path);
+		inputs->hidden_count += status >= 0;
+	}
+	free(folder);
+	free(real);
+	return hidden && folder && status >= 0
+		       ? NULL
+		       : bh_error_new(BH_ERR_NOMEM, "no memory for the table of inputs");
 }
 
 /* --- recording --- */

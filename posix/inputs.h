@@ -69,6 +69,13 @@ const char *bh_inputs_folder(struct bh_inputs *inputs);
 /* A file that isn't there is remembered as having no folder. */
 void bh_inputs_set_scenario(struct bh_inputs *inputs, const char *scenario_path);
 
+/*
+ * What lies at path, or below, isn't there for the run, nor in its folder's listing: what a run
+ * writes itself, which would make the next run in the same place another one. Of a live table;
+ * before the first question.
+ */
+struct bh_error *bh_inputs_hide(struct bh_inputs *inputs, const char *path);
+
 /* Copies fields from recorded; data and text may be NULL (then a file is read from the host and
  * checked against the hash). */
 struct bh_error *bh_inputs_add(struct bh_inputs *inputs, const struct bh_input *recorded);

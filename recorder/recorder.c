@@ -18,6 +18,7 @@
 #include "common/last_words.h"
 #include "kernel-lib/image.h"
 #include "posix/inputs.h"
+#include "simulator/output.h"
 #include "traces/trace.h"
 
 #define CHECKPOINT_NS	     1000000000ull
@@ -499,6 +500,9 @@ static struct bh_error *sim_create(struct bh_recorder *recorder)
 	BH_TRY(bh_inputs_create_live(&recorder->inputs));
 	bh_inputs_set_scenario(recorder->inputs,
 			       config->program_path ? config->program_path : config->scenario_path);
+	BH_TRY(bh_inputs_hide(recorder->inputs, config->trace_path));
+	if (config->output_folder)
+		BH_TRY(bh_output_hide(config->output_folder, config->scenario, recorder->inputs));
 	if (config->terminal) {
 		recorder->terminal = *config->terminal;
 		recorder->terminal.arg = recorder;

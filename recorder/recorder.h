@@ -19,6 +19,7 @@ struct bh_recorder;
 
 struct bh_recorder_config {
 	const char *trace_path;
+	const char *output_folder; /* where the observer writes files-NODE/; NULL: nowhere */
 	const char *scenario_path; /* for its name only: the folder isn't stored */
 	const void *scenario_text; /* the file's bytes, which scenario was parsed from */
 	size_t scenario_size;

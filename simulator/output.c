@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "posix/inputs.h"
 #include "simulator/output_internal.h"
 
 /* A flush that isn't the last one waits for so many bytes. */
@@ -56,6 +57,22 @@ static void remove_logs(const struct bh_output *output)
 		remove_folder(fd, "log", 0);
 		close(fd);
 	}
+}
+
+struct bh_error *bh_output_hide(const char *directory, const struct bh_scenario *scenario,
+				struct bh_inputs *inputs)
+{
+	for (size_t i = 0; i < scenario->node_count; i++) {
+		struct bh_error *error;
+		char *path;
+
+		if (asprintf(&path, "%s/files-%s", directory, scenario->nodes[i].name) < 0)
+			return bh_error_new(BH_ERR_NOMEM, "out of memory");
+		error = bh_inputs_hide(inputs, path);
+		free(path);
+		BH_TRY(error);
+	}
+	return NULL;
 }
 
 struct bh_error *bh_output_create(const char *directory, const struct bh_scenario *scenario,

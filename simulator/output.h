@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "simulator/scenario.h"
 
+struct bh_inputs;
 struct bh_output;
 struct bh_posix_node;
 
@@ -21,6 +22,9 @@ struct bh_posix_node;
  * it copied out. directory must exist. */
 struct bh_error *bh_output_create(const char *directory, const struct bh_scenario *scenario,
 				  struct bh_output **output_ret);
+/* Keeps files-<node>/ below directory from the nodes of a run that will write them. */
+struct bh_error *bh_output_hide(const char *directory, const struct bh_scenario *scenario,
+				struct bh_inputs *inputs);
 /* For bh_sim_observer.output, with the struct bh_output as arg. path is relative to the node's
  * folder and can't leave it. Errors are kept for the next flush. */
 void bh_output_append(void *output, uint32_t node, const char *path, const void *data,

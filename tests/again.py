@@ -61,6 +61,7 @@ class Call(NamedTuple):
     arguments: List[str]  # without those that say where results go, and how they are shown
     scenario: str
     trace: Optional[Path]
+    files: Path  # the folder of files-NODE/
 
 
 class Circumstances(NamedTuple):
@@ -77,7 +78,7 @@ def parse(words: List[str]) -> Optional[Call]:
         return None
     values = ("--files", "--seed", "--spin-limit", "--output", "-o", "--shell", "--shell-time",
               "--shell-start", "--shell-program")
-    kept, names, trace = ["record"], [], None
+    kept, names, trace, files = ["record"], [], None, Path(".")
     at = 1
     while at < len(words):
         name, equals, value = words[at].partition("=")
@@ -91,12 +92,14 @@ def parse(words: List[str]) -> Optional[Call]:
             return None
         if name in ("-o", "--output"):
             trace = Path(value)
-        elif name not in ("--json", "--quiet", "--files"):
+        elif name == "--files":
+            files = Path(value)
+        elif name not in ("--json", "--quiet"):
             kept += given
             names += [] if name.startswith("-") else given
     if len(names) != 1:
         return None
-    return Call(kept, names[0], trace if words[0] == "record" else None)
+    return Call(kept, names[0], trace if words[0] == "record" else None, files)
 
 
 def run_first(program: str, words: List[str]) -> Tuple[int, bytes]:
@@ -224,11 +227,14 @@ class Scenario:
             field = next(name for name in a if a[name] != b.get(name))
             return (f"event {a['event']} on {a.get('node')}: {field} is {a[field]!r}, "
                     f"then {b.get(field)!r}")
-        ours, theirs = (self.backhop("info", "--json", str(trace)).stdout.splitlines()
-                        for trace in (self.base, other))
-        for one, two in zip_longest(ours, theirs):
-            if one != two:
-                return f"all events are the same; info: {str(one)[:200]}, then {str(two)[:200]}"
+        first, second = (json.loads(self.backhop("info", "--json", str(trace)).stdout)
+                         for trace in (self.base, other))
+        for a, b in zip_longest(first.pop("inputs"), second.pop("inputs")):
+            if a != b:
+                return f"all events are the same; input {a}, then {b}"
+        for name in first:
+            if first[name] != second.get(name):
+                return f"all events are the same; {name}: {first[name]}, then {second.get(name)}"
         return "all events and inputs are the same, the bytes of the traces aren't"
 
     def record_all(self) -> None:
@@ -272,10 +278,29 @@ class Scenario:
                   f"{time.monotonic() - start:.2f} s" if is_same else
                   (done.stdout + done.stderr).strip()[-300:])
 
+    def put_aside(self) -> List[Tuple[Path, Path]]:
+        """What the first run has written, which it didn't see itself, goes out of the way of
+        programs that look at the scenario's folder. Returns where it was and where it is."""
+        written = [path for path in self.call.files.glob("files-*") if path.is_dir()]
+        moved: List[Tuple[Path, Path]] = []
+        for path in written + ([self.call.trace] if self.call.trace else []):
+            aside = self.folder / f"aside-{len(moved)}"
+            shutil.move(path, aside)
+            moved.append((path, aside))
+        return moved
+
     def check(self, output: bytes) -> None:
         if self.call.trace:
             shutil.copyfile(self.call.trace, self.base)
-        else:
+        moved = self.put_aside()
+        try:
+            self.check_all(output)
+        finally:
+            for path, aside in moved:
+                shutil.move(aside, path)
+
+    def check_all(self, output: bytes) -> None:
+        if not self.call.trace:
             fault = self.record(self.base, Circumstances("plain", [], dict(os.environ)))
             if fault:
                 self.tell("not ok", "recorded", fault)

@@ -118,6 +118,28 @@ static void test_recorded(struct bh_inputs *live)
 	bh_inputs_destroy(inputs);
 }
 
+static void test_hidden(void)
+{
+	struct bh_inputs *inputs;
+	char below[64];
+
+	if (chdir(folder) || bh_inputs_create_live(&inputs))
+		exit(1);
+	check(!bh_inputs_hide(inputs, "a") && !bh_inputs_hide(inputs, "no/such/folder") &&
+		      !bh_inputs_hide(inputs, in_folder("link")),
+	      "what a run writes is hidden, by any path");
+	snprintf(below, sizeof(below), "%s/a/b", folder);
+	check(bh_inputs_lookup(inputs, in_folder("a"))->kind == BH_INPUT_ABSENT &&
+		      bh_inputs_lookup(inputs, below)->kind == BH_INPUT_ABSENT &&
+		      bh_inputs_lookup(inputs, in_folder("b"))->kind == BH_INPUT_FILE,
+	      "it isn't there for nodes, other files are");
+	const struct bh_input *directory = bh_inputs_lookup(inputs, folder);
+	check(!bh_inputs_read(inputs, directory) && directory->text_size == 4 &&
+		      !memcmp(directory->text, "b\0001", 4),
+	      "nor in the listing");
+	bh_inputs_destroy(inputs);
+}
+
 int main(void)
 {
 	struct bh_inputs *inputs;
@@ -128,6 +150,7 @@ int main(void)
 	write_file("a", "");
 	if (chmod(in_folder("b"), 0640) || symlink("b", in_folder("link")))
 		return 1;
+	test_hidden();
 	test_live(inputs);
 	test_recorded(inputs);
 	bh_inputs_destroy(inputs);

@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 
 #define SPIN_LIMIT_S 60u
+/* Between events: looking at the memory costs a few microseconds. */
+#define CALLS_PER_LOOK 64u
 
 static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
 			   size_t length)
@@ -28,6 +30,8 @@ static int observe_between(void *arg)
 
 	if (!live->error)
 		live->error = bh_output_flush(live->output, 0);
+	if (!live->error && ++live->calls % CALLS_PER_LOOK == 0)
+		live->error = bh_memory_limit_watch(&live->limit);
 	return live->error || bh_progress_update(&live->progress);
 }
 
@@ -55,6 +59,8 @@ struct bh_error *bh_live_run_spin_limit(const char *text, unsigned int *limit_s_
 struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_scenario *scenario,
 				   const char *folder, int is_quiet)
 {
+	bh_memory_limit_read(&live->limit);
+	BH_TRY(bh_memory_limit_check(&live->limit, scenario->node_count));
 	BH_TRY(bh_output_create(folder, scenario, &live->output));
 	bh_progress_begin(&live->progress, scenario->stop_ns, scenario->node_count, is_quiet);
 	return NULL;

@@ -6,6 +6,7 @@
 #ifndef BH_CLI_LIVE_RUN_H
 #define BH_CLI_LIVE_RUN_H
 
+#include "cli/memory_limit.h"
 #include "cli/progress.h"
 #include "simulator/output.h"
 #include "simulator/sim.h"
@@ -13,7 +14,9 @@
 struct bh_live_run {
 	struct bh_output *output;
 	struct bh_progress progress;
-	struct bh_error *error; /* of writing output, between events */
+	struct bh_error *error; /* of writing output or of memory, between events */
+	struct bh_memory_limit limit;
+	uint64_t calls; /* between events */
 };
 
 /* An observer that writes output and shows progress; live must stay where it is. */

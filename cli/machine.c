@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/memory_limit.h"
 #include "replayer/ptrace.h"
 
 /* Of uapi/linux/prctl.h and asm/hwcap2.h; older headers lack them. */
@@ -211,11 +212,18 @@ void bh_checks_memory(struct bh_checks *checks)
 {
 	uint64_t total = memory_bytes("MemTotal"), available = memory_bytes("MemAvailable");
 	long overcommit = 0, maps = 0;
+	struct bh_memory_limit limit;
 
 	bh_check_add(checks, "memory", available >= NEEDED_BYTES ? BH_CHECK_OK : BH_CHECK_ABSENT,
 		     "runs of a few nodes work; a node takes about 4 MiB, a program what it takes",
 		     "%.1f of %.1f GiB available", (double)available / (1u << 30),
 		     (double)total / (1u << 30));
+	bh_memory_limit_read(&limit);
+	if (limit.bytes < total)
+		bh_check_add(checks, "memory limit",
+			     limit.bytes >= NEEDED_BYTES ? BH_CHECK_OK : BH_CHECK_ABSENT,
+			     "raise it for runs of more than a few nodes", "%.0f MiB by %.150s",
+			     (double)limit.bytes / (1u << 20), limit.path);
 	read_number("/proc/sys/vm/overcommit_memory", &overcommit);
 	/* A node's RAM is mapped whole and mostly never touched. */
 	bh_check_add(checks, "overcommit", overcommit != 2 ? BH_CHECK_OK : BH_CHECK_MISSING,

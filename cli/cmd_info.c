@@ -175,8 +175,8 @@ static struct bh_error *print_info(const struct bh_trace *trace)
 	printf("trace      format version %u, %s\n", bh_trace_version(trace),
 	       bh_trace_is_complete(trace)
 		       ? "complete"
-		       : "truncated: the recording was killed, and this is what "
-			 "it had written");
+		       : "truncated: the recording was killed, or gave up a node that "
+			 "spins, and this is what it had written");
 	printf("scenario   ");
 	bh_print_safe(stdout, bh_trace_scenario_name(trace));
 	printf(", seed %" PRIu64 "\n", bh_trace_seed(trace));

@@ -62,7 +62,8 @@ struct bh_error *bh_live_run_begin(struct bh_live_run *live, const struct bh_sce
 	bh_memory_limit_read(&live->limit);
 	BH_TRY(bh_memory_limit_check(&live->limit, scenario->node_count));
 	BH_TRY(bh_output_create(folder, scenario, &live->output));
-	bh_progress_begin(&live->progress, scenario->stop_ns, scenario->node_count, is_quiet);
+	bh_progress_begin(&live->progress, scenario->is_open ? 0 : scenario->stop_ns,
+			  scenario->node_count, is_quiet);
 	return NULL;
 }
 

@@ -53,13 +53,16 @@ static void draw(struct bh_progress *progress, uint64_t host_ns)
 	uint64_t rate =
 		elapsed_ns ? (events - progress->last_event) * 1000000 / (elapsed_ns / 1000 + 1)
 			   : 0;
-	char line[128];
-	int length = snprintf(line, sizeof(line),
-			      "\r%" PRIu64 ".%03" PRIu64 " of %" PRIu64
-			      " s, %zu node%s, event %" PRIu64 ", %" PRIu64 " events/s\033[K",
-			      bh_gate.vtime_ns / 1000000000, bh_gate.vtime_ns / 1000000 % 1000,
-			      progress->stop_ns / 1000000000, progress->node_count,
-			      progress->node_count == 1 ? "" : "s", events, rate);
+	char line[128], whole[32] = "";
+
+	if (progress->stop_ns)
+		snprintf(whole, sizeof(whole), " of %" PRIu64, progress->stop_ns / 1000000000);
+	int length =
+		snprintf(line, sizeof(line),
+			 "\r%" PRIu64 ".%03" PRIu64 "%s"
+			 " s, %zu node%s, event %" PRIu64 ", %" PRIu64 " events/s\033[K",
+			 bh_gate.vtime_ns / 1000000000, bh_gate.vtime_ns / 1000000 % 1000, whole,
+			 progress->node_count, progress->node_count == 1 ? "" : "s", events, rate);
 
 	progress->last_host_ns = host_ns;
 	progress->last_event = events;

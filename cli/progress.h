@@ -11,7 +11,7 @@
 
 struct bh_progress {
 	int is_shown;
-	uint64_t stop_ns; /* virtual time at which the run ends */
+	uint64_t stop_ns; /* virtual time at which the run ends; 0: when its programs have */
 	size_t node_count;
 	unsigned int calls;
 	uint64_t last_host_ns, last_event;

@@ -193,11 +193,15 @@ struct bh_expectation {
 	unsigned int line, column;	   /* of the entry; of the reason if there is one */
 };
 
+/* A run that doesn't say when it ends is given up then. */
+#define BH_OPEN_STOP_NS 3600000000000ull
+
 struct bh_scenario {
 	char *name;
 	char *filename;	  /* as given to the parser, for messages; NULL if made otherwise */
 	uint64_t seed;	  /* default 1 */
-	uint64_t stop_ns; /* virtual time at which the run ends */
+	uint64_t stop_ns; /* virtual time at which the run ends, at the latest */
+	int is_open;	  /* stop_ns wasn't given: all programs are to end before */
 	struct bh_scenario_node *nodes; /* node ids count from 0 in this order */
 	size_t node_count;
 	struct bh_scenario_link *links;

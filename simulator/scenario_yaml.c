@@ -269,6 +269,33 @@ static struct bh_error *read_name(struct bh_scenario_reader *reader,
 	return NULL;
 }
 
+/* Without a stop_time, the run ends when all its programs have. */
+static struct bh_error *check_open(struct bh_scenario_reader *reader,
+				   const struct bh_yaml_node *root)
+{
+	const struct bh_scenario *scenario = reader->scenario;
+	size_t count = 0;
+
+	for (size_t i = 0; i < scenario->node_count; i++) {
+		for (size_t j = 0; j < scenario->nodes[i].process_count; j++) {
+			const struct bh_process *process = &scenario->nodes[i].processes[j];
+
+			if (process->has_expected_running && process->expected_running)
+				return bh_scenario_error(
+					reader, root,
+					"the scenario doesn't say when it ends, but a program on "
+					"%s is to be running then; add general: {stop_time: 30s}",
+					scenario->nodes[i].name);
+			count += !process->is_setup;
+		}
+	}
+	if (count)
+		return NULL;
+	return bh_scenario_error(reader, root,
+				 "the scenario doesn't say when it ends, and has no programs whose "
+				 "end could be its end; add general: {stop_time: 30s}");
+}
+
 /* The general part first: programs are checked against stop_time. */
 static struct bh_error *read_document(struct bh_scenario_reader *reader,
 				      const struct bh_yaml_node *root)
@@ -285,6 +312,9 @@ static struct bh_error *read_document(struct bh_scenario_reader *reader,
 	part = bh_scenario_find_key(root, "general");
 	if (part)
 		BH_TRY(read_general(reader, part));
+	scenario->is_open = scenario->stop_ns == 0;
+	if (scenario->is_open)
+		scenario->stop_ns = BH_OPEN_STOP_NS;
 	part = bh_scenario_find_key(root, "topology");
 	if (part)
 		BH_TRY(read_topology(reader, part));
@@ -295,10 +325,8 @@ static struct bh_error *read_document(struct bh_scenario_reader *reader,
 	part = bh_scenario_find_key(root, "expect");
 	if (part)
 		BH_TRY(bh_scenario_read_expectations(reader, part));
-	if (scenario->stop_ns == 0)
-		return bh_scenario_error(reader, root,
-					 "the scenario doesn't say when it ends; add general: "
-					 "{stop_time: 30s}");
+	if (scenario->is_open)
+		BH_TRY(check_open(reader, root));
 	part = bh_scenario_find_key(root, "events");
 	if (part)
 		BH_TRY(bh_scenario_read_events(reader, part));

@@ -645,6 +645,12 @@ static void check_unfinished(struct bh_sim_node *node, const struct bh_sim_proce
 			bh_sim_fail(node->sim, "start", node->id, stop_event,
 				    "%s was never started: the run ended before",
 				    process->result->command);
+	} else if (node->sim->config.scenario->is_open && !scenario->is_setup) {
+		bh_sim_fail(node->sim, what, node->id, stop_event,
+			    "%s (pid %d) still runs after an hour, and the scenario doesn't say "
+			    "when it ends; give the program a stop_time, or the run one (general: "
+			    "{stop_time: 30s})",
+			    process->result->command, process->result->pid);
 	} else if (must_end(scenario)) {
 		bh_sim_fail(node->sim, what, node->id, stop_event,
 			    "%s (pid %d) was still running at the end of the run",

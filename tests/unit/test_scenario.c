@@ -267,8 +267,12 @@ static const struct {
 	 "t.yaml:1:1: unknown key \"a?[31m\" in a scenario; it knows: name, general, topology, "
 	 "events, expect"},
 	{"name: a\n", "t.yaml:1:1: the scenario has no topology; add topology: {nodes: {h1: {}}}"},
-	{"topology: {nodes: {a: {}}}\n",
-	 "t.yaml:1:1: the scenario doesn't say when it ends; add general: {stop_time: 30s}"},
+	{"topology: {nodes: {a: {}}}\n", "t.yaml:1:1: the scenario doesn't say when it ends, and "
+					 "has no programs whose end could be its "
+					 "end; add general: {stop_time: 30s}"},
+	{"topology: {nodes: {a: {processes: [{path: x, expected_final_state: running}]}}}\n",
+	 "t.yaml:1:1: the scenario doesn't say when it ends, but a program on a is to be running "
+	 "then; add general: {stop_time: 30s}"},
 	{"general: {seed: -1}\n", "t.yaml:1:17: seed: \"-1\" isn't a whole number"},
 	{"general: {seed: 18446744073709551616}\n",
 	 "t.yaml:1:17: seed: \"18446744073709551616\" isn't from 0 to 18446744073709551615"},

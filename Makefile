@@ -183,8 +183,10 @@ test-determinism: ## every scenario of the tests again: busy, elsewhere, on an o
 	@BUILD=$(BUILD) tests/run --again $(TEST_KERNEL) $(TESTS)
 
 test-debug: ## every test on each version with lockdep and the kernel's other checks
+	@KERNELS="$(KERNELS)" scripts/install-deps test
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit $(NODE_PROGRAMS) KERNEL_CONFIG=debug
 	@status=0; for version in $(KERNELS); do \
-		$(MAKE) --no-print-directory test KERNELS=$$version KERNEL_CONFIG=debug || status=1; \
+		BUILD=$(BUILD) tests/run --kernel $$version-debug $(TESTS) || status=1; \
 	done; exit $$status
 
 # A tree or a configuration of yours takes the place of the kernels that tests name.

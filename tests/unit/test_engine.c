@@ -8,7 +8,8 @@
  * is compared too, which takes a hundred times as long.
  *
  * test_engine [TRACE [SEED [WALKS]]]; without a trace it records examples/blackhole.yaml with
- * $BACKHOP, and is skipped if there is no such program. Kernel images are $BUILD/kernel-VERSION.
+ * $BACKHOP, and is skipped if there is no such program. Kernel images are kernel-VERSION in
+ * $BACKHOP_KERNEL_DIR or $BUILD.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -620,10 +621,12 @@ static void test_ends(void)
 
 static struct bh_error *find_kernel(void *arg, const char *version, char **path_ret)
 {
-	const char *build = getenv("BUILD");
+	const char *folder = getenv("BACKHOP_KERNEL_DIR");
 
 	(void)arg;
-	if (asprintf(path_ret, "%s/kernel-%s/image", build ? build : "build", version) < 0)
+	if (!folder || !*folder)
+		folder = getenv("BUILD");
+	if (asprintf(path_ret, "%s/kernel-%s/image", folder ? folder : "build", version) < 0)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	return NULL;
 }
@@ -655,10 +658,14 @@ static const char *record_trace(void)
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : record_trace();
-	unsigned int walks = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 0) : 2000;
+	const char *kernels = getenv("BACKHOP_KERNELS");
+	/* A kernel with debug.config runs several times as many instructions for each event. */
+	unsigned int walks = kernels && strstr(kernels, "-debug") ? 200 : 2000;
 	struct bh_trace *trace;
 	int status;
 
+	if (argc > 3)
+		walks = (unsigned int)strtoul(argv[3], NULL, 0);
 	seed = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 0) : (unsigned int)time(NULL);
 	printf("# seed %u\n", seed);
 	must(bh_trace_open(path, &trace));

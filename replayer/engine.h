@@ -221,9 +221,10 @@ struct bh_moment {
 struct bh_error *bh_replay_last_write(struct bh_replay *replay, uint64_t address, size_t length,
 				      struct bh_position before, int *found_ret,
 				      struct bh_moment *moment_ret);
-/* The last time before a position that the function at address was entered. */
+/* The last time before a position that the function at address was entered; not before the event
+ * `since`, if that isn't 0. */
 struct bh_error *bh_replay_last_call(struct bh_replay *replay, uint64_t address,
-				     struct bh_position before, int *found_ret,
+				     struct bh_position before, uint64_t since, int *found_ret,
 				     struct bh_moment *moment_ret);
 
 /* Arrays valid until the next move or call of the same function. */

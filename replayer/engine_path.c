@@ -34,8 +34,9 @@ static int is_entry(void *arg, unsigned int watch_hits)
 	return !hunt->sp || bh_copy_registers(copy)->rsp == hunt->sp;
 }
 
+/* since: going back, no further than the beginning of this event; 0: to that of the run */
 static struct bh_error *search_entry(struct bh_replay *replay, uint64_t address, uint64_t sp,
-				     enum bh_direction direction, int *found_ret)
+				     uint64_t since, enum bh_direction direction, int *found_ret)
 {
 	struct entry_hunt hunt = {replay, sp};
 	struct bh_search search = {
@@ -43,6 +44,7 @@ static struct bh_error *search_entry(struct bh_replay *replay, uint64_t address,
 		.address_count = 1,
 		.accept = is_entry,
 		.accept_arg = &hunt,
+		.limit_event = since,
 	};
 	struct bh_find find;
 
@@ -162,7 +164,7 @@ static struct bh_error *skip_call(struct path *path)
 {
 	int found;
 
-	BH_TRY(search_entry(path->replay, path->return_pc, path->return_sp, BH_FORWARD, &found));
+	BH_TRY(search_entry(path->replay, path->return_pc, path->return_sp, 0, BH_FORWARD, &found));
 	if (!found)
 		path->is_left = 1;
 	bh_engine_allow_poll(path->replay, 0);
@@ -221,7 +223,7 @@ static struct bh_error *find_start(struct bh_replay *replay, const struct bh_pat
 	if (!query->entry_sp)
 		return bh_timeline_seek(replay->timeline, query->from, &arrival);
 	BH_TRY(bh_timeline_seek(replay->timeline, query->until, &arrival));
-	BH_TRY(search_entry(replay, query->low, query->entry_sp, BH_BACKWARD, &found));
+	BH_TRY(search_entry(replay, query->low, query->entry_sp, 0, BH_BACKWARD, &found));
 	if (found)
 		return NULL;
 	return bh_error_new(BH_ERR_USAGE, "the beginning of that function's call wasn't found");
@@ -354,7 +356,7 @@ struct bh_error *bh_replay_last_write(struct bh_replay *replay, uint64_t address
 }
 
 struct bh_error *bh_replay_last_call(struct bh_replay *replay, uint64_t address,
-				     struct bh_position before, int *found_ret,
+				     struct bh_position before, uint64_t since, int *found_ret,
 				     struct bh_moment *moment_ret)
 {
 	struct bh_position origin = bh_timeline_position(replay->timeline);
@@ -364,8 +366,8 @@ struct bh_error *bh_replay_last_call(struct bh_replay *replay, uint64_t address,
 	bh_replay_branch_leave(replay);
 	error = bh_timeline_seek(replay->timeline, before, &arrival);
 	if (!error)
-		error = search_entry(replay, address, 0, BH_BACKWARD, found_ret);
-	if (!error)
+		error = search_entry(replay, address, 0, since, BH_BACKWARD, found_ret);
+	if (!error && *found_ret)
 		look_around(replay, moment_ret);
 	return come_back(replay, origin, error);
 }

@@ -214,20 +214,22 @@ void bh_gdb_why_last_write(struct bh_gdb_server *server, struct bh_rsp_scan *sca
 		reply_moment(server, found, &moment);
 }
 
-/* ADDRESS ":" BEFORE */
+/* ADDRESS ":" BEFORE [":" SINCE] */
 void bh_gdb_why_last_call(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
-	uint64_t address = bh_rsp_scan_hex(scan);
+	uint64_t address = bh_rsp_scan_hex(scan), since = 0;
 	struct bh_position before = scan_position(scan);
 	struct bh_moment moment;
 	struct bh_error *error;
 	int found = 0;
 
+	if (!scan->failed && bh_rsp_scan_left(scan))
+		since = scan_next(scan, bh_rsp_scan_decimal);
 	if (scan->failed) {
 		bh_gdb_refuse(server, "say which function was called, and before which position");
 		return;
 	}
-	error = bh_replay_last_call(server->replay, address, before, &found, &moment);
+	error = bh_replay_last_call(server->replay, address, before, since, &found, &moment);
 	if (error)
 		bh_gdb_refuse_error(server, error);
 	else
@@ -300,15 +302,49 @@ void bh_gdb_why_drops(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 
 /* --- links --- */
 
-static void add_end(struct bh_json *json, const struct bh_scenario_link_end *end)
+/* An end as it is at a time. */
+struct end_then {
+	const struct bh_scenario_link_end *end;
+	struct bh_link_properties sends, receives;
+	unsigned int line; /* of the scenario: that says so */
+};
+
+static struct end_then end_at(const struct bh_scenario *scenario, size_t number, uint64_t vtime_ns)
+{
+	const struct bh_scenario_link_end *end = bh_scenario_end(scenario, number);
+	struct end_then then = {end, end->sends, end->receives, end->line};
+
+	for (size_t i = 0; i < scenario->action_count; i++) {
+		const struct bh_scenario_action *action = &scenario->actions[i];
+		size_t other = number < 2 * scenario->link_count ? number ^ 1 : number;
+
+		if (action->kind != BH_ACTION_LINK_CHANGE || action->at_ns > vtime_ns)
+			continue;
+		/* What one end of a link receives is what the other one sends. */
+		if (action->end == number && action->has_sends)
+			then.sends = action->sends;
+		else if (other != number && action->end == other && action->has_receives)
+			then.sends = action->receives;
+		else if (other == number && action->end == number && action->has_receives)
+			then.receives = action->receives;
+		else
+			continue;
+		then.line = action->line;
+	}
+	return then;
+}
+
+static void add_end(struct bh_json *json, const struct end_then *then, int is_on_segment)
 {
 	static const char *const disciplines[] = {"drop-tail", "drop-head", "codel"};
-	const struct bh_link_properties *sends = &end->sends;
+	const struct bh_link_properties *sends = &then->sends;
 
 	bh_json_object_begin(json);
-	bh_json_add_string(json, "device", end->device);
-	bh_json_add_u64(json, "line", end->line);
+	bh_json_add_string(json, "device", then->end->device);
+	bh_json_add_u64(json, "line", then->line);
 	bh_json_add_u64(json, "delay_ns", sends->delay_ns);
+	bh_json_add_u64(json, "jitter_ns", sends->jitter_ns);
+	bh_json_add_u64(json, "reorder_ppb", sends->reorder_ppb);
 	bh_json_add_u64(json, "rate_bps", sends->rate_bps);
 	bh_json_add_u64(json, "loss_ppb", sends->loss_ppb);
 	bh_json_add_u64(json, "corrupt_ppb", sends->corrupt_ppb);
@@ -319,26 +355,39 @@ static void add_end(struct bh_json *json, const struct bh_scenario_link_end *end
 	else
 		bh_json_u64(json, sends->queue_bytes);
 	bh_json_add_string(json, "discipline", disciplines[sends->discipline]);
+	bh_json_add_bool(json, "is_on_segment", is_on_segment);
+	bh_json_add_u64(json, "receives_delay_ns", is_on_segment ? then->receives.delay_ns : 0);
+	bh_json_add_u64(json, "receives_rate_bps", is_on_segment ? then->receives.rate_bps : 0);
 	bh_json_object_end(json);
 }
 
-/* NODE: the ends of links at it, in the scenario's order, with what they begin with */
+/* NODE [":" EVENT]: the ends of links at it, in the scenario's order, with what they begin with, or
+ * what they have when an event has happened */
 void bh_gdb_why_links(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
+	const struct bh_trace *trace = bh_replay_trace(server->replay);
 	const struct bh_scenario *scenario = bh_replay_scenario(server->replay);
-	uint64_t node = bh_rsp_scan_decimal(scan);
+	uint64_t node = bh_rsp_scan_decimal(scan), number = 0;
+	struct bh_event event = {0};
+	struct bh_error *error = NULL;
 	struct bh_json *json;
 
+	if (!scan->failed && bh_rsp_scan_left(scan))
+		number = scan_next(scan, bh_rsp_scan_decimal);
 	if (scan->failed || bh_rsp_scan_left(scan)) {
 		bh_gdb_refuse(server, "links end at a node, which is said by its number");
+		return;
+	}
+	if (number && (error = bh_trace_event(trace, number, &event))) {
+		bh_gdb_refuse_error(server, error);
 		return;
 	}
 	json = bh_json_create();
 	bh_json_array_begin(json);
 	for (size_t i = 0; i < bh_scenario_end_count(scenario); i++) {
-		const struct bh_scenario_link_end *end = bh_scenario_end(scenario, i);
-		if (end->node == node)
-			add_end(json, end);
+		struct end_then then = end_at(scenario, i, event.vtime_ns);
+		if (then.end->node == node)
+			add_end(json, &then, i >= 2 * scenario->link_count);
 	}
 	bh_json_array_end(json);
 	bh_gdb_reply_json(server, json);

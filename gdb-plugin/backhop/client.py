@@ -108,14 +108,15 @@ def last_write(address: int, length: int, before: flow.Place) -> Optional[Moment
     return Moment.parse(reply) if reply else None
 
 
-def last_call(address: int, before: flow.Place) -> Optional[Moment]:
-    reply = ask(f"qBackhop:last-call:{address:x}:{_place(before)}")
+def last_call(address: int, before: flow.Place, since: int = 0) -> Optional[Moment]:
+    """since: an event; 0: back to the run's beginning."""
+    reply = ask(f"qBackhop:last-call:{address:x}:{_place(before)}" + (f":{since}" if since else ""))
     return Moment.parse(reply) if reply else None
 
 
-def links(node: int) -> List[Dict[str, Any]]:
-    """The ends of links at a node."""
-    found: List[Dict[str, Any]] = ask(f"qBackhop:links:{node}")
+def links(node: int, at: int = 0) -> List[Dict[str, Any]]:
+    """The ends of links at a node: with what they begin, or as they are at an event."""
+    found: List[Dict[str, Any]] = ask(f"qBackhop:links:{node}" + (f":{at}" if at else ""))
     return found
 
 

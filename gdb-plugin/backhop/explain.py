@@ -10,18 +10,25 @@ the report says that it is a guess. Used by why.py.
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import gdb
 
 from backhop import client, flow, names
 from backhop.model import Event, Moment
+from backhop.packet_model import Packet
 from backhop.reasons import Call, Decision, Source, State, Walker, Writer, go_quietly, source_at
+from backhop.shares import Share
 
 # So many calls of a function that changes a table are looked at, from the drop backwards.
 MAX_CHANGES = 24
+# A command line is shown as far as this.
+MAX_COMMAND = 120
 ROUTE_TYPES = {1: "unicast", 2: "local", 3: "broadcast", 5: "multicast", 6: "blackhole",
                7: "unreachable", 8: "prohibit", 9: "throw"}
+
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 @dataclass
@@ -36,6 +43,10 @@ class Report:
     calls: List[Source] = field(default_factory=list)  # the stack of a drop, newest first
     notes: List[str] = field(default_factory=list)
     is_guess: bool = False
+    # Of a packet that was neither dropped nor lost, see delay.py.
+    packet: Optional[Packet] = None
+    shares: List[Share] = field(default_factory=list)
+    longest: Optional[Share] = None
 
 
 @dataclass
@@ -147,7 +158,10 @@ def told(writer: Optional[Writer]) -> str:
         return "nobody since the run began"
     if writer.task.endswith("/swapper-1"):
         return f"the node's set-up, `sysctls` or `exec` of the scenario ({writer.task})"
-    return f"`{writer.command}` ({writer.task})" if writer.command else writer.task
+    command = re.sub(r"\s+", " ", writer.command).strip()
+    if len(command) > MAX_COMMAND:
+        command = command[:MAX_COMMAND] + "…"
+    return f"`{command}` ({writer.task})" if command else writer.task
 
 
 # --- packets ---
@@ -224,17 +238,16 @@ def explain_rp_filter(scene: Scene) -> bool:
 class Change:
     """A change of a routing table."""
 
-    network: ipaddress.IPv4Network
+    network: Network
     is_added: bool
     kind: int
-    writer: Writer
+    moment: Moment
 
 
 def route_changes(scene: Scene) -> List[Change]:
     """fib_table_insert() and fib_table_delete(), net/ipv4/fib_trie.c, 6.1 and 6.12."""
     found: List[Change] = []
     for name, moment in scene.last_calls(("fib_table_insert", "fib_table_delete"), MAX_CHANGES):
-        writer = scene.walker.describe(moment)
         go_quietly(moment.place)
         config = cast(moment.arguments[2], "struct fib_config")
         length = read(config, "fc_dst_len")
@@ -243,7 +256,22 @@ def route_changes(scene: Scene) -> List[Change]:
             continue
         data = memory(int(config["fc_dst"].address), 4)
         network = ipaddress.IPv4Network((data, length), strict=False)
-        found.append(Change(network, name == "fib_table_insert", kind, writer))
+        found.append(Change(network, name == "fib_table_insert", kind, moment))
+    return found
+
+
+def route6_changes(scene: Scene) -> List[Change]:
+    """ip6_route_add() and ip6_route_del(), net/ipv6/route.c, 6.1 and 6.12."""
+    found: List[Change] = []
+    for name, moment in scene.last_calls(("ip6_route_add", "ip6_route_del"), MAX_CHANGES):
+        go_quietly(moment.place)
+        config = cast(moment.arguments[0], "struct fib6_config")
+        length, kind = read(config, "fc_dst_len"), read(config, "fc_type")
+        if length is None or kind is None or length > 128:
+            continue
+        data = memory(int(config["fc_dst"].address), 16)
+        network = ipaddress.IPv6Network((data, length), strict=False)
+        found.append(Change(network, name == "ip6_route_add", kind, moment))
     return found
 
 
@@ -257,8 +285,42 @@ def explain_route(scene: Scene) -> bool:
     ways = addresses(buffer) if buffer is not None else None
     if ways is None or ":" in ways[1]:
         return False
-    target = ipaddress.IPv4Address(ways[1])
-    covering = [change for change in route_changes(scene) if target in change.network]
+    tell_change(scene, ways[1], route_changes(scene))
+    return True
+
+
+def explain_route6(scene: Scene) -> bool:
+    """ip6_pkt_discard(), ip6_pkt_prohibit(), which a route's dst.input and dst.output lead to;
+    ip6_pol_route(), net/ipv6/route.c, 6.1 and 6.12."""
+    if scene.find("ip6_pkt_drop", "ip6_pkt_discard", "ip6_pkt_prohibit") is None:
+        return False
+    buffer = buffer_of(scene)
+    ways = addresses(buffer) if buffer is not None else None
+    if buffer is None or ways is None:
+        return False
+    decisions = scene.report.decisions
+    if not any("fib6_type" in decision.source.text for decision in decisions):
+        # No route that refuses but none at all: why it was given that.
+        field = buffer["_skb_refdst"]
+        chosen = State("skb->_skb_refdst", hex(int(field)), int(field.address), 8, scene.place)
+        decisions = decisions[:1] + scene.walker.walk_writer(chosen, scene.place)
+    scene.report.decisions = without_doubles(decisions)
+    tell_change(scene, ways[1], route6_changes(scene))
+    return True
+
+
+def without_doubles(decisions: Sequence[Decision]) -> List[Decision]:
+    """Each line of the sources once."""
+    found: Dict[Tuple[str, int], Decision] = {}
+    for decision in decisions:
+        found.setdefault((decision.source.file, decision.source.line), decision)
+    return list(found.values())
+
+
+def tell_change(scene: Scene, destination: str, changes: Sequence[Change]) -> None:
+    """Which change of the tables it was that left no way to a destination, newest first."""
+    target = ipaddress.ip_address(destination)
+    covering = [change for change in changes if target in change.network]
     scene.report.is_guess = True
     gone = {change.network for change in covering[:1] if not change.is_added}
     refusing = [change for change in covering if change.is_added and change.kind in (6, 7, 8)]
@@ -272,13 +334,13 @@ def explain_route(scene: Scene) -> bool:
                                "deleted"
     else:
         scene.report.summary = f"there is no route to {target}, and there never was one"
-        return True
+        return
     state = State(f"route {change.network}", "deleted" if not change.is_added else
-                  ROUTE_TYPES.get(change.kind, str(change.kind)), writer=change.writer)
+                  ROUTE_TYPES.get(change.kind, str(change.kind)),
+                  writer=scene.walker.describe(change.moment))
     scene.report.states.append(state)
     scene.report.notes.append("which route decided was found by the changes of the tables, not "
                               "by the tables themselves")
-    return True
 
 
 # --- headers ---
@@ -576,11 +638,12 @@ def explain_timer(scene: Scene) -> bool:
 
 # --- links ---
 
-def link_end(sent: Event) -> Optional[Dict[str, object]]:
-    """The link's end that a frame was sent from: devices called ethN come first, by number."""
+def link_end(sent: Event, at: int = 0) -> Optional[Dict[str, object]]:
+    """The link's end that a frame was sent from, as it was at an event (0: the beginning): devices
+    called ethN come first, by number."""
     if sent.node is None or sent.device is None:
         return None
-    ends = client.links(sent.node)
+    ends = client.links(sent.node, at)
 
     def rank(item: Tuple[int, Dict[str, object]]) -> Tuple[int, int]:
         match = re.fullmatch(r"eth(\d+)", str(item[1]["device"]))
@@ -615,7 +678,7 @@ LOSSES = {1: "random", 2: "queue", 3: "node down", 4: "too long", 5: "link down"
 def explain_loss(report: Report) -> None:
     """A link, which is the simulator's: docs/scenario.md."""
     sent = client.event(report.event.cause)
-    end = link_end(sent)
+    end = link_end(sent, report.event.event)
     name = f"{sent.where}:{end['device']}" if end else f"a device of {sent.where}"
     where = f"the link at {name}"
     if report.event.value == 2 and end:
@@ -647,7 +710,8 @@ def explain_loss(report: Report) -> None:
 
 EXPLAINERS: Sequence[Callable[[Scene], bool]] = (
     explain_neighbour, explain_qdisc, explain_nftables, explain_timer, explain_vlan,
-    explain_rp_filter, explain_mtu, explain_ttl, explain_checksum, explain_route)
+    explain_rp_filter, explain_mtu, explain_ttl, explain_checksum, explain_route,
+    explain_route6)
 
 
 def explain(scene: Scene) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, List, Optional
 
 import gdb
 
-from backhop import client, data, moves, node_commands, origin, packet_commands, timeline
+from backhop import client, data, moves, node_commands, origin, packet_commands, timeline, \
+    why
 from backhop.model import Fault, Hop, Object
 
 
@@ -120,6 +121,7 @@ COMMANDS: Dict[str, Callable[[List[str]], Object]] = {
     "-backhop-packet-origin": packet_origin,
     "-backhop-packet-trace": packet_trace,
     "-backhop-packet-break": packet_break,
+    "-backhop-why": why.for_machine,
 }
 
 

@@ -21,8 +21,9 @@ from backhop.symbols import Extent, Symbols
 # What only carries a drop out, or tells of it: no decision of a protocol's is in there.
 MACHINERY = re.compile(r"(__)?(sk_skb_reason_drop|kfree_skb|trace_kfree_skb|packet_dropped|"
                        r"do_trace_kfree|skb_release|kfree_skb_list)|__traceiter_|__bpf_trace|bh_")
-# What isn't followed into: sums and searches, whose result says it all.
-OPAQUE = re.compile(r".*(csum|checksum|hash|crc|memcmp|strcmp|lookup|_find|crypto)")
+# What isn't followed into: sums, searches and clocks, whose result says it all.
+OPAQUE = re.compile(r"(?!fib6_rule_lookup$).*(csum|checksum|hash|crc|memcmp|strcmp|lookup|_find|"
+                    r"crypto|clock|ktime_get)")
 # Conditions that are there for those who trace a kernel.
 DULL = re.compile(r"static_key_|static_branch_|trace_|__bpf_|kmemleak_|arch_static")
 # So many instructions may lie between a condition and a reading that stands before it.

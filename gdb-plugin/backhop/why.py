@@ -7,13 +7,13 @@ prints a report, and ends where it began.
 
 import json
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
 
 import gdb
 
-from backhop import client, explain, moves, packet_model, reasons, text
-from backhop.base import Command, Completion
-from backhop.model import Event, Fault, Node
+from backhop import client, delay, explain, moves, packet_model, reasons, text
+from backhop.base import Command, Completion, take_option
+from backhop.model import Event, Fault, Object
 
 # Drops that say nothing of a fault: multicasts that nobody listens to, and what was still in a
 # socket's queue when the program closed it.
@@ -23,6 +23,7 @@ QUIET = ("ip6_mc_input", "ip_mc_input", "inet_sock_destruct", "skb_queue_purge",
 ECHOES = ("icmp_rcv", "icmpv6_rcv")
 MAX_DROPS = 256
 MAX_CALLS = 12
+Answer = TypeVar("Answer")
 USAGE = "say a packet's number, `event N` for the drop or loss at an event, or nothing"
 
 
@@ -38,17 +39,23 @@ def drop_function(event: Event, walker: reasons.Walker) -> str:
 def is_quiet(event: Event, walker: reasons.Walker) -> bool:
     if event.kind != "drop":
         return False
-    name = drop_function(event, walker).split(".")[0]
-    return name in QUIET or \
-        (name in ECHOES and reason_name(event) in ("NO_SOCKET", "NOT_SPECIFIED"))
+    return drop_function(event, walker).split(".")[0] in QUIET or is_echo(event, walker)
 
 
-def packet_event(number: int) -> Event:
+def is_echo(event: Event, walker: reasons.Walker) -> bool:
+    """Was it taken, and then only thrown away?"""
+    return event.kind == "drop" and drop_function(event, walker).split(".")[0] in ECHOES and \
+        reason_name(event) in ("NO_SOCKET", "NOT_SPECIFIED")
+
+
+def packet_event(number: int, walker: reasons.Walker) -> Event:
     """The event that ended a packet, or the last one of its way."""
     packet = client.packet(number)[0]
     for end in packet.ends:
         if end.kind in ("dropped", "lost"):
-            return client.event(end.event)
+            event = client.event(end.event)
+            if not is_echo(event, walker):
+                return event
     return client.event(packet.hops[-1].event if packet.hops else packet.born_event)
 
 
@@ -84,7 +91,7 @@ def which(argument: str, walker: reasons.Walker) -> Event:
     if not match or (match.group(1) and match.group(3)):
         raise Fault(f"'{argument}' is no packet; {USAGE}")
     return numbered_event(int(match.group(2))) if match.group(1) \
-        else packet_event(int(match.group(2)))
+        else packet_event(int(match.group(2)), walker)
 
 
 def reason_name(event: Event) -> str:
@@ -110,7 +117,7 @@ def investigate(event: Event, walker: reasons.Walker) -> explain.Report:
         explain.explain_loss(report)
         return report
     if event.kind != "drop":
-        explain_way(report)
+        delay.explain_delay(report, client.packet(event.event)[0], walker)
         return report
     place = (event.event, 0, 0)
     reasons.go_quietly(place)
@@ -144,26 +151,6 @@ def tell_origin(report: explain.Report) -> None:
                         f"{packet.origin.event}")
 
 
-def explain_way(report: explain.Report) -> None:
-    """A packet that was neither dropped nor lost: where its time went."""
-    events = client.packet_events(report.event.packet)
-    waits: List[Any] = []
-    for before, after in zip(events, events[1:]):
-        waits.append((after.vtime_ns - before.vtime_ns, before, after))
-    if not waits:
-        report.summary = "it was sent, and nothing more is recorded of it: it is still on its way"
-        return
-    longest = max(waits, key=lambda item: (item[0], -item[1].event))
-    total = events[-1].vtime_ns - events[0].vtime_ns
-    report.summary = f"it was neither dropped nor lost; it was {total / 1e9:.6f} s on its way"
-    for wait, before, after in waits:
-        where = f"on the link from {before.where} to {after.where}" if before.kind == "tx" \
-            else f"in {before.where}"
-        mark = ", the longest" if (wait, before, after) == longest and len(waits) > 1 else ""
-        report.notes.append(f"{wait / 1e9:.6f} s {where}{mark}: goto {before.event}, "
-                            f"goto {after.event}")
-
-
 # --- telling ---
 
 def writer_lines(state: reasons.State) -> List[str]:
@@ -191,6 +178,10 @@ def headline(report: explain.Report) -> str:
     if event.kind == "drop":
         return (f"{event.where} dropped {packet}, {event.length} bytes ({report.reason}), at event "
                 f"{event.event}, {time}")
+    if report.packet is not None:
+        end = report.packet.ends[0]
+        return f"packet {report.packet.id}: {end} at event {end.event}, " \
+               f"{text.format_time(end.vtime_ns)}"
     return f"{packet}: the last that is recorded of it is {event.kind} on {event.where} at event " \
            f"{event.event}, {time}"
 
@@ -207,12 +198,14 @@ def describe(report: explain.Report) -> str:
     if report.calls:
         calls = [str(call) for call in report.calls[:MAX_CALLS]]
         lines.append("  calls " + "\n        ".join(calls))
+    lines += [f"  {line}" for line in delay.share_lines(report)]
     lines += [f"  {note}" for note in report.notes]
     if report.is_guess:
         lines.append("  What it means is a guess: this was put together from what happened."
                      if report.summary else
                      "  What it means is for you to say: `why` knows nothing more of this place.")
-    lines.append(f"  goto {report.event.event} leads to the event itself")
+    number = report.packet.ends[0].event if report.packet is not None else report.event.event
+    lines.append(f"  goto {number} leads to the event itself")
     return "\n".join(lines)
 
 
@@ -249,11 +242,16 @@ def state_json(state: reasons.State) -> Dict[str, Any]:
     return data
 
 
-def to_json(report: explain.Report) -> str:
+def to_data(report: explain.Report) -> Object:
     event = report.event
-    return json.dumps({
-        "event": event.event, "kind": event.kind, "node": event.node_name,
-        "vtime_ns": event.vtime_ns, "packet": event.packet, "hop": event.hop,
+    ends: Object = {"event": event.event, "kind": event.kind, "node": event.node_name,
+                    "vtime_ns": event.vtime_ns, "packet": event.packet, "hop": event.hop}
+    if report.packet is not None:
+        end = report.packet.ends[0]
+        ends.update(event=end.event, kind=end.kind, node=end.node, vtime_ns=end.vtime_ns,
+                    packet=report.packet.id)
+    return {
+        **ends,
         "reason": report.reason, "summary": report.summary, "is_guess": report.is_guess,
         "decisions": [{"source": source_json(decision.source), "what": decision.what,
                        "sites": [source_json(site) for site in decision.sites],
@@ -261,7 +259,8 @@ def to_json(report: explain.Report) -> str:
                        "states": [state_json(state) for state in decision.states]}
                       for decision in report.decisions],
         "states": [state_json(state) for state in report.states],
-        "calls": [source_json(call) for call in report.calls], "notes": report.notes})
+        "calls": [source_json(call) for call in report.calls], "notes": report.notes,
+        "shares": delay.share_json(report)}
 
 
 class Selected:
@@ -346,24 +345,37 @@ is. What is put together from what happened, and so is a guess, says so."""
         return [name for name in ("--json", "event ", "value ") if name.startswith(word)]
 
     def run(self, argument: str) -> None:
-        nodes: List[Node] = client.nodes()
-        walker = reasons.Walker(nodes)
-        selected = Selected()
-        try:
-            with Breakpoints():
-                told = self.find_out(argument, walker)
-        finally:
-            selected.restore()
-        print(told)
+        print(told(argument))
 
-    def find_out(self, argument: str, walker: reasons.Walker) -> str:
-        if argument.startswith("value "):
-            return explain_value(argument[len("value "):].strip(), walker)
-        words = argument.split()
-        event = which(" ".join(word for word in words if word != "--json"), walker)
-        report = investigate(event, walker)
-        tell_origin(report)
-        return to_json(report) if "--json" in words else describe(report)
+
+def quietly(ask: Callable[[reasons.Walker], Answer]) -> Answer:
+    """Walks, and comes back."""
+    walker = reasons.Walker(client.nodes())
+    selected = Selected()
+    try:
+        with Breakpoints():
+            return ask(walker)
+    finally:
+        selected.restore()
+
+
+def report_of(argument: str, walker: reasons.Walker) -> explain.Report:
+    report = investigate(which(argument, walker), walker)
+    tell_origin(report)
+    return report
+
+
+def told(argument: str) -> str:
+    if argument.startswith("value "):
+        return quietly(lambda walker: explain_value(argument[len("value "):].strip(), walker))
+    is_json, rest = take_option(argument, "--json")
+    report = quietly(lambda walker: report_of(rest, walker))
+    return json.dumps(to_data(report)) if is_json else describe(report)
+
+
+def for_machine(arguments: List[str]) -> Object:
+    """-backhop-why."""
+    return {"why": to_data(quietly(lambda walker: report_of(" ".join(arguments), walker)))}
 
 
 def register() -> None:

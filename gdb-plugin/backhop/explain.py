@@ -10,7 +10,7 @@ the report says that it is a guess. Used by why.py.
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import gdb
 
@@ -24,6 +24,7 @@ from backhop.shares import Share
 MAX_CHANGES = 24
 # A command line is shown as far as this.
 MAX_COMMAND = 120
+REFUSING = (6, 7, 8)
 ROUTE_TYPES = {1: "unicast", 2: "local", 3: "broadcast", 5: "multicast", 6: "blackhole",
                7: "unreachable", 8: "prohibit", 9: "throw"}
 
@@ -100,7 +101,7 @@ class Scene:
         go_quietly(self.place)
         return state
 
-    def last_calls(self, functions: Sequence[str], count: int) -> List[Tuple[str, Moment]]:
+    def last_calls(self, functions: Sequence[str], count: int) -> Iterator[Tuple[str, Moment]]:
         """The last times that one of these functions was called on the node, newest first."""
         node = self.walker.kernel.node_at(self.calls[0].pc)
         entries = [(name, self.walker.kernel.entry(node, name)) for name in functions] \
@@ -110,17 +111,17 @@ class Scene:
             moment = client.last_call(entry, self.place) if entry is not None else None
             if moment is not None:
                 heads[name] = moment
-        found: List[Tuple[str, Moment]] = []
         addresses = dict(entries)
-        while heads and len(found) < count:
+        for _ in range(count):
+            if not heads:
+                return
             name = max(heads, key=lambda item: heads[item].place)
             moment = heads.pop(name)
-            found.append((name, moment))
+            yield name, moment
             entry = addresses[name]
             before = client.last_call(entry, moment.place) if entry is not None else None
             if before is not None:
                 heads[name] = before
-        return found
 
 
 def read(value: gdb.Value, path: str) -> Optional[int]:
@@ -244,9 +245,8 @@ class Change:
     moment: Moment
 
 
-def route_changes(scene: Scene) -> List[Change]:
+def route_changes(scene: Scene) -> Iterator[Change]:
     """fib_table_insert() and fib_table_delete(), net/ipv4/fib_trie.c, 6.1 and 6.12."""
-    found: List[Change] = []
     for name, moment in scene.last_calls(("fib_table_insert", "fib_table_delete"), MAX_CHANGES):
         go_quietly(moment.place)
         config = cast(moment.arguments[2], "struct fib_config")
@@ -256,13 +256,11 @@ def route_changes(scene: Scene) -> List[Change]:
             continue
         data = memory(int(config["fc_dst"].address), 4)
         network = ipaddress.IPv4Network((data, length), strict=False)
-        found.append(Change(network, name == "fib_table_insert", kind, moment))
-    return found
+        yield Change(network, name == "fib_table_insert", kind, moment)
 
 
-def route6_changes(scene: Scene) -> List[Change]:
+def route6_changes(scene: Scene) -> Iterator[Change]:
     """ip6_route_add() and ip6_route_del(), net/ipv6/route.c, 6.1 and 6.12."""
-    found: List[Change] = []
     for name, moment in scene.last_calls(("ip6_route_add", "ip6_route_del"), MAX_CHANGES):
         go_quietly(moment.place)
         config = cast(moment.arguments[0], "struct fib6_config")
@@ -271,8 +269,7 @@ def route6_changes(scene: Scene) -> List[Change]:
             continue
         data = memory(int(config["fc_dst"].address), 16)
         network = ipaddress.IPv6Network((data, length), strict=False)
-        found.append(Change(network, name == "ip6_route_add", kind, moment))
-    return found
+        yield Change(network, name == "ip6_route_add", kind, moment)
 
 
 def explain_route(scene: Scene) -> bool:
@@ -285,7 +282,8 @@ def explain_route(scene: Scene) -> bool:
     ways = addresses(buffer) if buffer is not None else None
     if ways is None or ":" in ways[1]:
         return False
-    tell_change(scene, ways[1], route_changes(scene))
+    values = [state.value for decision in scene.report.decisions for state in decision.states]
+    tell_change(scene, ways[1], route_changes(scene), "-EAGAIN" in values)
     return True
 
 
@@ -299,13 +297,14 @@ def explain_route6(scene: Scene) -> bool:
     if buffer is None or ways is None:
         return False
     decisions = scene.report.decisions
-    if not any("fib6_type" in decision.source.text for decision in decisions):
+    is_none = not any("fib6_type" in decision.source.text for decision in decisions)
+    if is_none:
         # No route that refuses but none at all: why it was given that.
         field = buffer["_skb_refdst"]
         chosen = State("skb->_skb_refdst", hex(int(field)), int(field.address), 8, scene.place)
         decisions = decisions[:1] + scene.walker.walk_writer(chosen, scene.place)
     scene.report.decisions = without_doubles(decisions)
-    tell_change(scene, ways[1], route6_changes(scene))
+    tell_change(scene, ways[1], route6_changes(scene), is_none)
     return True
 
 
@@ -317,13 +316,19 @@ def without_doubles(decisions: Sequence[Decision]) -> List[Decision]:
     return list(found.values())
 
 
-def tell_change(scene: Scene, destination: str, changes: Sequence[Change]) -> None:
-    """Which change of the tables it was that left no way to a destination, newest first."""
+def tell_change(scene: Scene, destination: str, changes: Iterator[Change], is_none: bool) -> None:
+    """Which change of the tables it was that left no way to a destination; they come newest first.
+    is_none: no route was found, not even one that refuses."""
     target = ipaddress.ip_address(destination)
-    covering = [change for change in changes if target in change.network]
+    covering: List[Change] = []
+    for change in changes:
+        if target in change.network:
+            covering.append(change)
+            if change.kind in REFUSING if change.is_added else is_none:
+                break
     scene.report.is_guess = True
     gone = {change.network for change in covering[:1] if not change.is_added}
-    refusing = [change for change in covering if change.is_added and change.kind in (6, 7, 8)]
+    refusing = [change for change in covering if change.is_added and change.kind in REFUSING]
     if refusing and refusing[0].network not in gone:
         change = refusing[0]
         kind = ROUTE_TYPES[change.kind]

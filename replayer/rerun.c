@@ -282,9 +282,10 @@ static struct bh_error *image_check(struct bh_rerun *rerun, const struct bh_trac
 	struct bh_error *error = config->find_kernel(config->find_kernel_arg, input->name, &path);
 	if (error) {
 		/* What was recorded, for who looks for it elsewhere. */
-		struct bh_error *full =
-			bh_error_new(error->code, "%s (the run was recorded with build-id %s)",
-				     error->message, input->build_id ? input->build_id : "unknown");
+		struct bh_error *full = bh_error_new(
+			error->code,
+			"%s (the run was recorded with build-id %s, which its recorder has)",
+			error->message, input->build_id ? input->build_id : "unknown");
 		bh_error_free(error);
 		return full;
 	}
@@ -292,11 +293,27 @@ static struct bh_error *image_check(struct bh_rerun *rerun, const struct bh_trac
 	if (!error && memcmp(hash, input->hash, sizeof(hash)))
 		error = bh_error_new(BH_ERR_INPUT,
 				     "%s: not the kernel image that the run was recorded with "
-				     "(build-id %s): put "
-				     "that one there, or record the run again",
+				     "(build-id %s): put that one there, from who recorded the "
+				     "run or by `make kernels` in that version of backhop, or "
+				     "record the run again",
 				     path, input->build_id ? input->build_id : "unknown");
 	free(path);
 	return error;
+}
+
+/* A file that isn't as it was: which one is wanted, and where there may be one. */
+static struct bh_error *file_fault(const struct bh_trace_input *input, const char *what)
+{
+	char hex[2 * sizeof(input->hash) + 1];
+
+	for (size_t i = 0; i < sizeof(input->hash); i++)
+		snprintf(hex + 2 * i, 3, "%02x", input->hash[i]);
+	return bh_error_new(
+		BH_ERR_INPUT,
+		"%s: %s: put the recorded contents back (%" PRIu64 " bytes, XXH3-128 %s; of a "
+		"Debian package's file: `apt install PACKAGE=VERSION`, old versions are on "
+		"snapshot.debian.org), or record the run again",
+		input->name, what, input->size, hex);
 }
 
 /* Adds a recorded input and, if the run read its contents, reads and checks them now. */
@@ -321,13 +338,13 @@ static struct bh_error *file_add(struct bh_rerun *rerun, const struct bh_trace_i
 	if (!status)
 		return NULL;
 	if (status == -ESTALE)
-		return bh_error_new(BH_ERR_INPUT,
-				    "%s: has changed since the run was recorded: put the recorded "
-				    "contents back, or record the run again",
-				    from->name);
-	return bh_error_new(BH_ERR_INPUT,
-			    "%s: the recorded run read this file, but here it cannot be read: %s",
-			    from->name, strerror(-status));
+		return file_fault(from, "has changed since the run was recorded");
+	char what[128];
+
+	snprintf(what, sizeof(what),
+		 "the recorded run read this file, but here it cannot be read (%s)",
+		 strerror(-status));
+	return file_fault(from, what);
 }
 
 static struct bh_error *inputs_check(struct bh_rerun *rerun)

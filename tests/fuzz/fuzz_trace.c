@@ -4,7 +4,8 @@
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DBH_LIBFUZZER -I. -D_GNU_SOURCE \
  *     tests/fuzz/fuzz_trace.c traces/[a-z]*.c \
  *     common/{compress,cursor,error,event,file,hash}.c -lzstd -lxxhash
- * Without it, main() runs each file given, and with `--seconds N` mutates them for N seconds.
+ * Without it, main() runs each file given, and with `--seconds N` mutates them for N seconds; with
+ * `--every` it takes each once without its compression, and damages every byte of that.
  *
  * Most mutations die at a checksum, so checksums are made right again before the reader sees the
  * bytes: what is behind them is what needs fuzzing.
@@ -15,47 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/hash.h"
+#include "tests/fuzz/trace_bytes.h"
 #include "traces/trace.h"
-
-static void u32_store(uint8_t *to, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		to[i] = (uint8_t)(value >> (8 * i));
-}
-
-static void u64_store(uint8_t *to, uint64_t value)
-{
-	u32_store(to, (uint32_t)value);
-	u32_store(to + 4, (uint32_t)(value >> 32));
-}
-
-static uint32_t u32_load(const uint8_t *from)
-{
-	return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-}
-
-/* The offsets are those of FORMAT.md, sections 2 and 3. */
-static void checksums_repair(uint8_t *bytes, size_t length)
-{
-	size_t offset = 24;
-
-	if (length < offset)
-		return;
-	u64_store(bytes + 16, bh_hash64(bytes, 16));
-	while (length - offset >= 40) {
-		uint8_t *header = bytes + offset;
-		uint32_t stored = u32_load(header + 8);
-
-		offset += 40;
-		if (stored <= length - offset)
-			u64_store(header + 24, bh_hash64(header + 40, stored));
-		u32_store(header + 36, (uint32_t)bh_hash64(header, 36));
-		if (stored > length - offset)
-			return;
-		offset += stored;
-	}
-}
 
 static void trace_use(const struct bh_trace *trace)
 {
@@ -142,13 +104,37 @@ static void mutate_and_run(const uint8_t *bytes, size_t length)
 	free(copy);
 }
 
+static void use_damaged(void *arg, uint8_t *bytes, size_t length)
+{
+	(void)arg;
+	LLVMFuzzerTestOneInput(bytes, length);
+}
+
+/* Every byte of what the file holds. */
+static unsigned long damage_every(const uint8_t *bytes, size_t length)
+{
+	struct bh_buffer unpacked = {0};
+	unsigned long runs;
+
+	trace_unpack(bytes, length, &unpacked);
+	runs = trace_damage(unpacked.bytes, unpacked.length, use_damaged, NULL);
+	bh_buffer_free(&unpacked);
+	return runs;
+}
+
 int main(int argc, char **argv)
 {
-	long seconds = 0, runs = 0;
+	long seconds = 0;
+	unsigned long runs = 0;
+	int is_every = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--seconds") && i + 1 < argc) {
 			seconds = atol(argv[++i]);
+			continue;
+		}
+		if (!strcmp(argv[i], "--every")) {
+			is_every = 1;
 			continue;
 		}
 		FILE *file = fopen(argv[i], "rb");
@@ -160,10 +146,12 @@ int main(int argc, char **argv)
 		size_t length = fread(bytes, 1, sizeof(bytes), file);
 		fclose(file);
 		LLVMFuzzerTestOneInput(bytes, length);
+		if (is_every)
+			runs += damage_every(bytes, length);
 		for (time_t end = time(NULL) + seconds; time(NULL) < end; runs++)
 			mutate_and_run(bytes, length);
 	}
-	printf("%ld mutations, no crash\n", runs);
+	printf("%lu mutations, no crash\n", runs);
 	return 0;
 }
 

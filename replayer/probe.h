@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Probes: breakpoints at function entries of kernel images that are decided inside the replayed
- * process, so that a hit whose condition is false costs no stop (a hundred nanoseconds instead of
+ * process, so that a hit whose condition is false costs no stop (less than a microsecond instead of
  * dozens of microseconds).
  *
  * While a copy runs freely, the entry's NOP is a jump to a stub of its own. The stub saves all

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The run whose packets tests/net/packet-ways and tests/gdb/follow-ways follow: a ping, fragments
+"""The run whose packets tests/net/packet-ways and tests/gdb/ways.py follow: a ping, fragments
 of the sender's and of a router's making, TCP with segmentation and retransmissions through NAT,
 ip6gre and vxlan tunnels, multicast over three nodes; with a tcpdump at every end of a link.
 Imported, not run."""

@@ -84,6 +84,20 @@ def record_file(scenario: str, exit_status: int = 0) -> str:
     return trace
 
 
+def on_kernel(scenario: str, kernel: str) -> str:
+    """A copy of a scenario whose nodes have that kernel; 6.1 if it isn't built. The copy's name."""
+    folder = os.environ.get("BACKHOP_KERNEL_DIR") or os.environ["BUILD"]
+    if not os.path.exists(os.path.join(folder, f"kernel-{kernel}", "image")):
+        kernel = "6.1"
+    with open(scenario, encoding="utf-8") as stream:
+        text = stream.read()
+    copy = os.path.basename(scenario)
+    with open(copy, "w", encoding="utf-8") as stream:
+        stream.write(text.replace("topology:\n",
+                                  f'topology:\n  defaults: {{kernel: "{kernel}"}}\n', 1))
+    return copy
+
+
 def child_of(parent: int, program: str) -> int:
     """The process that runs this program as a child of parent."""
     for name in os.listdir("/proc"):

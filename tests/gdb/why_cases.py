@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
-from lib import SOURCE, Replay, bail_out, check, done, matches, run
+from lib import SOURCE, Replay, bail_out, check, done, matches, on_kernel, run
 
 # On Linux 6.12, if that is built; the others on 6.1.
 ON_6_12 = ("rp-filter", "no-route6", "nftables", "vlan", "full-qdisc", "neighbour", "checksum")
@@ -79,26 +79,17 @@ CASES: List[Tuple[str, int, str, List[str]]] = [
 ]
 
 
-def kernel_of(fault: str) -> str:
-    image = os.path.join(os.environ["BUILD"], "kernel-6.12", "image")
-    return "6.12" if fault in ON_6_12 and os.path.exists(image) else "6.1"
-
-
 def recorded(fault: str, status: int) -> str:
     """The trace of a fault's run."""
-    trace, kernel = f"{fault}.bht", kernel_of(fault)
+    trace = f"{fault}.bht"
     if os.path.exists(trace):
         return trace
-    with open(os.path.join(SOURCE, "tests/faults", f"{fault}.yaml"), encoding="utf-8") as stream:
-        scenario = stream.read()
-    with open(f"{fault}.yaml", "w", encoding="utf-8") as stream:
-        stream.write(scenario.replace("topology:\n",
-                                      f'topology:\n  defaults: {{kernel: "{kernel}"}}\n', 1))
-    result = run(["record", "--quiet", "-o", trace, f"{fault}.yaml"])
+    kernel = "6.12" if fault in ON_6_12 else "6.1"
+    scenario = on_kernel(os.path.join(SOURCE, "tests/faults", f"{fault}.yaml"), kernel)
+    result = run(["record", "--quiet", "-o", trace, scenario])
     if result.returncode not in (0, 1):
         bail_out(f"recording {fault}: {result.stderr.strip()}")
-    check(f"{fault} on {kernel}: the run ends as it should", result.returncode == status,
-          result.stderr)
+    check(f"{fault}: the run ends as it should", result.returncode == status, result.stderr)
     return trace
 
 

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any, Dict, List, Tuple
 
-from lib import SOURCE, Replay, check, done, matches, record_file
+from lib import SOURCE, Replay, check, done, matches, on_kernel, record_file
 
 Packet = Dict[str, Any]
 
@@ -103,10 +103,11 @@ def machine(gdb: Replay, number: int) -> None:
             gdb(f'interpreter-exec mi "-backhop-why {number}"'))
 
 
-def test(*names: str) -> None:
+def test(kernel: str, *names: str) -> None:
     cases = [case for case in CASES if case[0] in names]
     check("there are all of them", len(cases) == len(names), str(names))
-    with Replay(record_file(os.path.join(SOURCE, "tests/faults/delays.yaml"))) as gdb:
+    scenario = on_kernel(os.path.join(SOURCE, "tests/faults/delays.yaml"), kernel)
+    with Replay(record_file(scenario)) as gdb:
         before = gdb.position()
         for name, filter_text, index, patterns in cases:
             packet = find(gdb, name, filter_text, index)

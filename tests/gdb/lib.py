@@ -27,7 +27,7 @@ from typing import List, NoReturn, Optional, Type
 BACKHOP = os.environ.get("BACKHOP", "backhop")
 SOURCE = os.environ.get("SOURCE", os.path.join(os.path.dirname(__file__), "../.."))
 # One command of gdb may take this long; the machine may be busy.
-TIMEOUT_S = 120.0
+TIMEOUT_S = float(os.environ.get("BACKHOP_TEST_TIMEOUT_S", 120))
 # So many lines of what gdb told are shown when a check fails.
 MAX_TOLD = 30
 

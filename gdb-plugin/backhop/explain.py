@@ -474,6 +474,10 @@ def explain_nftables(scene: Scene) -> bool:
         given = scene.variable(outer, "priv") if chain is None else None
         if given is not None and int(given):
             chain = cast(int(given), "struct nft_chain")
+    if chain is None:  # 6.12 doesn't keep that either; the hook's entry has it
+        entry = scene.variable(index + 2, "entry") if index + 2 < len(scene.calls) else None
+        if entry is not None and int(entry):
+            chain = cast(int(entry["priv"]), "struct nft_chain")
     if chain is None:
         scene.report.summary = "a rule of nftables dropped it"
         return True

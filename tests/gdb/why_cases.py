@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 from lib import SOURCE, Replay, bail_out, check, done, matches, on_kernel, run
 
 # On Linux 6.12, if that is built; the others on 6.1.
-ON_6_12 = ("rp-filter", "no-route6", "nftables", "vlan", "full-qdisc", "neighbour", "checksum")
+ON_6_12 = ("rp-filter", "no-route6", "mtu", "nftables", "vlan", "full-qdisc", "neighbour",
+           "checksum")
 # The fault, the exit status of its run, what to ask, and what must be told: file and line's text of
 # a decision, a state with its value, who set the state.
 CASES: List[Tuple[str, int, str, List[str]]] = [

@@ -185,6 +185,15 @@ elif [ "$(cat "$build/source-id" 2>/dev/null)" != "$source_hash" ]; then
 fi
 echo "$source_hash" >"$build/source-id"
 rsync -rc --delete "$here/arch/backhop/" "$src/arch/backhop/"
+# What was compiled before a header of ours took a generic one's place, or while it had it, knows of
+# both: the generic one, made new before and after, has it compiled again.
+renew_shadowed() {
+	local header
+	for header in "$src"/arch/backhop/include/linux/*.h; do
+		touch "$src/include/linux/${header##*/}"
+	done
+}
+renew_shadowed
 
 # --- configuration ---
 
@@ -266,6 +275,7 @@ kernel_make -j"$jobs" vmlinux 2>&1 | while IFS= read -r line; do
 done
 status=${PIPESTATUS[0]}
 set -e
+renew_shadowed
 [ "$status" = 0 ] || failed_build "the build failed"
 
 # --- the image ---

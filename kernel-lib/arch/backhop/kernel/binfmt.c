@@ -127,6 +127,28 @@ static int map_program(struct linux_binprm *bprm, struct bh_exec *exec)
 	return 0;
 }
 
+/* bprm_stack_limits() and copy_strings() of fs/exec.c (6.1) check these only with an MMU. */
+static int check_strings(const struct linux_binprm *bprm)
+{
+	const unsigned long end = PAGE_SIZE * MAX_ARG_PAGES - sizeof(void *);
+	unsigned long limit = min(_STK_LIM / 4 * 3, bprm->rlim_stack.rlim_cur / 4);
+	unsigned long pointers = (max(bprm->argc, 1) + bprm->envc) * sizeof(void *);
+	unsigned long at, length = 0;
+
+	limit = max_t(unsigned long, limit, ARG_MAX);
+	if (end - bprm->p + pointers > limit)
+		return -E2BIG;
+	for (at = bprm->p; at < end; at++) {
+		const char *page = page_address(bprm->page[at >> PAGE_SHIFT]);
+
+		if (++length > MAX_ARG_STRLEN)
+			return -E2BIG;
+		if (!page[at & ~PAGE_MASK])
+			length = 0;
+	}
+	return 0;
+}
+
 static int load_program(struct linux_binprm *bprm)
 {
 	struct bh_exec *exec;
@@ -137,7 +159,9 @@ static int load_program(struct linux_binprm *bprm)
 		return -ENOEXEC;
 	exec = kzalloc(sizeof(*exec), GFP_KERNEL);
 	paths = (char *)__get_free_page(GFP_KERNEL);
-	ret = exec && paths ? check_program(bprm, paths, exec) : -ENOMEM;
+	ret = exec && paths ? check_strings(bprm) : -ENOMEM;
+	if (!ret)
+		ret = check_program(bprm, paths, exec);
 	if (!ret)
 		ret = begin_new_exec(bprm);
 	if (ret)

@@ -17,6 +17,7 @@
 #include <linux/pagemap.h>
 #include <linux/shm.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
@@ -26,8 +27,12 @@
 #include "../../../ipc/util.h"
 #include "user.h"
 
-/* The largest piece that the page allocator gives. */
-#define BH_PIECE_MAX (PAGE_SIZE << 10)
+/* The largest piece that the page allocator gives, and how many more than necessary are taken to
+ * find some that are neighbours. */
+#define BH_PIECE_ORDER	10
+#define BH_PIECE_PAGES	(1ul << BH_PIECE_ORDER)
+#define BH_PIECE_MAX	(PAGE_SIZE << BH_PIECE_ORDER)
+#define BH_PIECES_SPARE 64
 
 /* Where files without a name lie; no program sees it mounted. */
 static struct vfsmount *nameless;
@@ -88,6 +93,106 @@ static bool is_in_memory(const struct file *file)
 	return magic == RAMFS_MAGIC || magic == TMPFS_MAGIC;
 }
 
+static int compare_pages(const void *a, const void *b)
+{
+	const struct page *x = *(struct page *const *)a, *y = *(struct page *const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The first of so many neighbours, or -1. */
+static int find_neighbours(struct page *const *pieces, int count, int wanted)
+{
+	int first = 0, i;
+
+	for (i = 0; i < count; i++) {
+		if (i && pieces[i] != pieces[i - 1] + BH_PIECE_PAGES)
+			first = i;
+		if (i - first + 1 == wanted)
+			return first;
+	}
+	return -1;
+}
+
+/* So many pages that are neighbours, more than one piece of the allocator's; each has one user. */
+static struct page *alloc_run(unsigned long count)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY;
+	int wanted = DIV_ROUND_UP(count, BH_PIECE_PAGES), room = wanted + BH_PIECES_SPARE;
+	struct page **pieces = kmalloc_array(room, sizeof(*pieces), GFP_KERNEL);
+	struct page *run = NULL;
+	int taken = 0, first = -1, i;
+
+	while (pieces && taken < room && first < 0) {
+		pieces[taken] = alloc_pages(gfp, BH_PIECE_ORDER);
+		if (!pieces[taken])
+			break;
+		if (++taken < wanted)
+			continue;
+		sort(pieces, taken, sizeof(*pieces), compare_pages, NULL);
+		first = find_neighbours(pieces, taken, wanted);
+	}
+	if (first >= 0)
+		run = pieces[first];
+	for (i = 0; i < taken; i++) {
+		if (run && i >= first && i < first + wanted)
+			split_page(pieces[i], BH_PIECE_ORDER);
+		else
+			__free_pages(pieces[i], BH_PIECE_ORDER);
+	}
+	for (; run && count < wanted * BH_PIECE_PAGES; count++)
+		__free_page(run + count);
+	kfree(pieces);
+	return run;
+}
+
+/* Gives the pages to an empty file, as ramfs_nommu_expand_for_mapping() does (6.1). */
+static int insert_run(struct address_space *memory, struct page *run, unsigned long count)
+{
+	unsigned long i;
+	int ret = 0;
+
+	for (i = 0; i < count; i++) {
+		struct page *page = run + i;
+
+		if (!ret)
+			ret = filemap_add_folio(memory, page_folio(page), i, GFP_KERNEL);
+		if (!ret) {
+			SetPageDirty(page);
+			SetPageUptodate(page);
+			unlock_page(page);
+		}
+		put_page(page);
+	}
+	return ret;
+}
+
+/* As make_piece(), for what is larger than the allocator's pieces. */
+static int make_large_piece(struct file *file, int fd, size_t size)
+{
+	unsigned long count = PAGE_ALIGN(size) >> PAGE_SHIFT;
+	struct page *run = alloc_run(count);
+	loff_t position = 0;
+	int ret = 0;
+
+	if (!run)
+		return -ENOMEM;
+	if (kernel_read(file, page_address(run), size, &position) != size)
+		ret = -EIO;
+	if (!ret)
+		ret = ksys_ftruncate(fd, 0);
+	if (ret) {
+		while (count)
+			put_page(run + --count);
+		return ret;
+	}
+	ret = insert_run(memory_of(file), run, count);
+	if (!ret)
+		i_size_write(memory_of(file)->host, size);
+	/* The size of the file that overlayfs shows. */
+	return ret ?: ksys_ftruncate(fd, size);
+}
+
 /* A file that grew by writing has its pages here and there: it is written anew, in one piece. */
 static int make_piece(struct file *file, int fd)
 {
@@ -96,9 +201,10 @@ static int make_piece(struct file *file, int fd)
 	void *copy;
 	int ret = 0;
 
-	if (!size || size > BH_PIECE_MAX || !(file->f_mode & FMODE_WRITE) ||
-	    mapping_writably_mapped(memory_of(file)))
+	if (!size || !(file->f_mode & FMODE_WRITE) || mapping_writably_mapped(memory_of(file)))
 		return -ENODEV;
+	if (size > BH_PIECE_MAX)
+		return make_large_piece(file, fd, size);
 	copy = kmalloc(size, GFP_KERNEL | __GFP_NOWARN);
 	if (!copy)
 		return -ENOMEM;

@@ -31,6 +31,7 @@ struct build_hop {
 	uint8_t arrived;     /* of a TX: an RX or LOST tells of it */
 	uint8_t reader;	     /* enum reader */
 	uint8_t freed;	     /* one of its buffers was */
+	uint8_t ignored;     /* by the device: it was for another one */
 	uint8_t answered;    /* by an echo reply or the like, made by the kernel */
 	uint32_t end;	     /* how a program read it, or a kernel dropped it */
 	uint32_t merged;     /* the arrival whose buffer took this one's in */

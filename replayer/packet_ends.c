@@ -119,6 +119,25 @@ static uint32_t end_of_arrival(struct builder *builder, const struct build_hop *
 	return bh_builder_end_create(builder, &end);
 }
 
+/* That a device let a frame pass that was for another one is the end only of what nobody took. */
+static void finish_ignored(struct builder *builder)
+{
+	for (size_t i = 0; i < builder->hop_count; i++) {
+		const struct build_hop *hop = &builder->hops[i];
+		struct bh_packet_end end = {
+			.kind = BH_PACKET_LOST,
+			.node = hop->hop.node,
+			.event = hop->hop.event,
+			.vtime_ns = hop->hop.vtime_ns,
+		};
+
+		if (!hop->ignored || builder->packets[hop->packet].first_end != NONE)
+			continue;
+		end.reason = bh_builder_keep(builder, "ignored");
+		bh_builder_end_add(builder, hop->packet, bh_builder_end_create(builder, &end));
+	}
+}
+
 void bh_builder_ends_finish(struct builder *builder)
 {
 	for (size_t i = 0; i < builder->hop_count; i++) {
@@ -130,10 +149,13 @@ void bh_builder_ends_finish(struct builder *builder)
 			.vtime_ns = hop->hop.vtime_ns,
 		};
 
+		if (hop->ignored)
+			continue;
 		if (!hop->hop.is_tx)
 			bh_builder_end_add(builder, hop->packet, end_of_arrival(builder, hop));
 		else if (!hop->arrived)
 			bh_builder_end_add(builder, hop->packet,
 					   bh_builder_end_create(builder, &end));
 	}
+	finish_ignored(builder);
 }

@@ -24,6 +24,8 @@
  * MERGED: lineage of one buffer, that of the one that took it in, node.
  *
  * FREED, one of the packet's buffers: lineage, node.
+ *
+ * IGNORED, by a device that it wasn't for: lineage, node.
  */
 #ifndef BH_REPLAYER_PACKET_PASS_H
 #define BH_REPLAYER_PACKET_PASS_H
@@ -44,6 +46,7 @@ enum bh_pass_record {
 	BH_PASS_MERGED,
 	BH_PASS_FREED,
 	BH_PASS_MISSING,
+	BH_PASS_IGNORED,
 };
 
 /* The caller frees the stream. BH_ERR_DIVERGED if the run isn't what was recorded. */

@@ -33,6 +33,7 @@ enum place {
 	PLACE_WAIT,	 /* __neigh_event_send(neigh, skb): it may wait, for an address, */
 	PLACE_QUEUE,	 /* __dev_queue_xmit(skb): or for the device */
 	PLACE_DECRYPT,	 /* wg_packet_receive(wg, skb): WireGuard forgets what it was */
+	PLACE_IGNORE,	 /* port_ignore(dev, lineage), our own (netdev.c): no buffer is made */
 	PLACE_DROP,	 /* packet_dropped(unused, skb), our own (drops.c) */
 	PLACE_COUNT,
 };
@@ -52,6 +53,7 @@ static const char *const place_names[PLACE_COUNT] = {
 	[PLACE_WAIT] = "__neigh_event_send",
 	[PLACE_QUEUE] = "__dev_queue_xmit",
 	[PLACE_DECRYPT] = "wg_packet_receive",
+	[PLACE_IGNORE] = "port_ignore",
 	[PLACE_DROP] = "packet_dropped",
 };
 
@@ -240,6 +242,15 @@ static void freed(struct bh_packet_probes *probes, const struct kernel *kernel, 
 	bh_buffer_varint(probes->stream, node);
 }
 
+static void ignored(struct bh_packet_probes *probes, uint32_t node, uint64_t lineage)
+{
+	if (probes->tracer)
+		return;
+	begin_record(probes, BH_PASS_IGNORED);
+	bh_buffer_varint(probes->stream, bh_lineage_packet(lineage));
+	bh_buffer_varint(probes->stream, node);
+}
+
 static void split(const struct kernel *kernel, uint64_t skb, uint64_t part)
 {
 	uint64_t lineage = *bh_skb_lineage(&kernel->layout, skb);
@@ -310,6 +321,9 @@ static void look(struct kernel *kernel, enum place place, uint32_t node,
 		break;
 	case PLACE_DECRYPT:
 		freed(probes, kernel, node, registers->rsi);
+		break;
+	case PLACE_IGNORE:
+		ignored(probes, node, registers->rsi);
 		break;
 	case PLACE_DROP:
 		probes->dropping_in = kernel;

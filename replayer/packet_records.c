@@ -220,6 +220,20 @@ static void see_freed(struct builder *builder)
 			builder->hops[hop].freed = 1;
 }
 
+/* The last of its frames that the node received and that isn't known to be ignored. */
+static void see_ignored(struct builder *builder, uint64_t number)
+{
+	uint64_t lineage = get(builder);
+	uint32_t node = get_node(builder);
+	uint32_t hop = bh_builder_arrival(builder, lineage, node);
+
+	for (; hop != NONE; hop = builder->hops[hop].previous)
+		if (builder->hops[hop].hop.node == node && builder->hops[hop].hop.event <= number)
+			break;
+	if (hop != NONE)
+		builder->hops[hop].ignored = 1;
+}
+
 struct bh_error *bh_builder_records_during(struct builder *builder, const struct bh_event *event)
 {
 	while (builder->has_record && builder->record_event <= event->event) {
@@ -229,6 +243,8 @@ struct bh_error *bh_builder_records_during(struct builder *builder, const struct
 			see_merged(builder);
 		else if (builder->type == BH_PASS_FREED)
 			see_freed(builder);
+		else if (builder->type == BH_PASS_IGNORED)
+			see_ignored(builder, builder->record_event);
 		else
 			return bad_stream();
 		bh_builder_next_record(builder);

@@ -32,6 +32,35 @@ static unsigned int port_count;
 static struct net_device napi_owner;
 static struct napi_struct napi;
 
+static bool is_listed(const struct netdev_hw_addr_list *list, const unsigned char *address)
+{
+	const struct netdev_hw_addr *entry;
+
+	list_for_each_entry(entry, &list->list,
+			    list) if (ether_addr_equal(entry->addr, address)) return true;
+	return false;
+}
+
+/*
+ * Whether the device is to take a frame, as the filter of a real card decides it: so what reaches
+ * the stack and is dropped there was meant for the node. Nothing changes the lists meanwhile, as
+ * interrupts come when the node is idle.
+ */
+static bool is_wanted(const struct net_device *dev, const unsigned char *address)
+{
+	if (dev->flags & IFF_PROMISC || is_broadcast_ether_addr(address))
+		return true;
+	if (is_multicast_ether_addr(address))
+		return dev->flags & IFF_ALLMULTI || is_listed(&dev->mc, address);
+	return ether_addr_equal(dev->dev_addr, address) || is_listed(&dev->uc, address);
+}
+
+/* Does nothing. Replays hear of frames that weren't taken by its being called (packet_probes.c). */
+static noinline void port_ignore(const struct net_device *dev, unsigned long packet)
+{
+	asm volatile("" : : "r"(dev), "r"(packet));
+}
+
 static void port_receive(const struct bh_rx_frame *frame)
 {
 	struct net_device *dev = frame->device < port_count ? ports[frame->device] : NULL;
@@ -39,6 +68,10 @@ static void port_receive(const struct bh_rx_frame *frame)
 
 	if (!dev || !netif_running(dev))
 		goto drop;
+	if (frame->len >= ETH_HLEN && !is_wanted(dev, frame->data)) {
+		port_ignore(dev, frame->packet);
+		return;
+	}
 	/* Room for two VLAN tags. What is longer than that a device can't take, so that nodes that
 	 * don't agree on the MTU of their link notice it as they would on a real one. */
 	if (frame->len < ETH_HLEN || frame->len > dev->mtu + ETH_HLEN + 2 * VLAN_HLEN) {
@@ -171,6 +204,12 @@ static int port_stop(struct net_device *dev)
 	return 0;
 }
 
+/* What the device is to take is looked up when a frame comes. That this function is there says that
+ * the device can do it: without it, nobody could join a group by its Ethernet address. */
+static void port_set_rx_mode(struct net_device *dev)
+{
+}
+
 static int port_init(struct net_device *dev)
 {
 	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
@@ -195,6 +234,7 @@ static const struct net_device_ops port_ops = {
 	.ndo_stop = port_stop,
 	.ndo_start_xmit = port_transmit,
 	.ndo_get_stats64 = port_get_stats,
+	.ndo_set_rx_mode = port_set_rx_mode,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };
@@ -248,6 +288,8 @@ static int __init port_create(unsigned int index)
 	dev->features |= PORT_FEATURES;
 	dev->vlan_features = PORT_FEATURES;
 	dev->hw_enc_features = PORT_FEATURES;
+	/* Else further addresses would make it promiscuous (__dev_set_rx_mode() of 6.1). */
+	dev->priv_flags |= IFF_UNICAST_FLT;
 	/* Until it is opened; so its operational state is up or down, never unknown. */
 	netif_carrier_off(dev);
 	ret = register_netdev(dev);

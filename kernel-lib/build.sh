@@ -90,7 +90,8 @@ fi
 [[ $version =~ ^[A-Za-z0-9][A-Za-z0-9._+-]*$ ]] || fail "usage: build.sh VERSION [OUTDIR]"
 package=linux-source-${version%"$suffix"}
 tarball=/usr/src/$package.tar.xz
-for tool in "$compiler" ld make flex bison bc rsync xz objcopy; do
+PATH=$PATH:/usr/sbin:/sbin
+for tool in "$compiler" ld make flex bison bc rsync xz objcopy depmod; do
 	command -v "$tool" >/dev/null || fail "$tool is missing; install it (see scripts/install-deps)"
 done
 
@@ -121,6 +122,7 @@ port_id() {
 	"$compiler" --version | head -n 1
 	ld --version | head -n 1
 	gdb --version 2>/dev/null | head -n 1 || true
+	depmod --version | head -n 1
 	echo "$version"
 	[ ${#fragments[@]} = 0 ] || cat "${fragments[@]}"
 }
@@ -185,15 +187,13 @@ elif [ "$(cat "$build/source-id" 2>/dev/null)" != "$source_hash" ]; then
 fi
 echo "$source_hash" >"$build/source-id"
 rsync -rc --delete "$here/arch/backhop/" "$src/arch/backhop/"
-# What was compiled before a header of ours took a generic one's place, or while it had it, knows of
-# both: the generic one, made new before and after, has it compiled again.
-renew_shadowed() {
-	local header
-	for header in "$src"/arch/backhop/include/linux/*.h; do
-		touch "$src/include/linux/${header##*/}"
-	done
-}
-renew_shadowed
+
+# Headers of ours that are found before generic ones of the same name. When there is one more or one
+# less, neither make nor ccache sees that what was compiled with another one must be compiled again:
+# all that they compare are the files that were read then. So the names are part of each command.
+shadowing=$(cd "$src/arch/backhop/include" && find . -name '*.h' | LC_ALL=C sort |
+	while read -r header; do [ ! -e "$src/include/$header" ] || echo "$header"; done |
+	sha256sum | cut -c 1-8)
 
 # --- configuration ---
 
@@ -214,15 +214,24 @@ for_release() {
 }
 
 mkdir -p "$obj"
-# Where the build happened must not show in the image.
+# Where the build happened must not show in the image, and sources of two kernels have two names.
+# With ccache the compiler is given relative paths.
 mapped=/usr/src/backhop/linux-$version
-map="-ffile-prefix-map=$src=$mapped -ffile-prefix-map=$obj=$mapped/obj"
+flags=
+for place in "$src=$mapped" "../src=$mapped" "$obj=$mapped/obj"; do
+	flags="$flags -ffile-prefix-map=$place"
+done
+flags="$flags -DBACKHOP_SHADOWING=0x$shadowing"
 cc=$compiler
 if command -v ccache >/dev/null; then
 	cc="ccache $compiler"
 	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
 	# What was compiled for one tree is found again for a copy of it somewhere else.
 	export CCACHE_BASEDIR=$build CCACHE_NOHASHDIR=1
+	# But it doesn't look at the names that paths are given, nor, when it compares what the
+	# preprocessor made, at macros.
+	echo "$mapped ../src=$mapped $shadowing" >"$build/ccache-key"
+	export CCACHE_EXTRAFILES=$build/ccache-key
 fi
 
 kernel_make() {
@@ -230,7 +239,7 @@ kernel_make() {
 		KBUILD_BUILD_TIMESTAMP='Sat Jan  1 00:00:00 UTC 2000' KBUILD_BUILD_VERSION=1 \
 		KBUILD_BUILD_USER=backhop KBUILD_BUILD_HOST=backhop \
 		make -C "$src" O="$obj" ARCH=backhop CC="$cc" HOSTCC="$compiler" \
-		KCFLAGS="$map" KAFLAGS="$map" "$@"
+		KCFLAGS="$flags" KAFLAGS="$flags" "$@"
 }
 
 failed_build() {
@@ -275,7 +284,6 @@ kernel_make -j"$jobs" vmlinux 2>&1 | while IFS= read -r line; do
 done
 status=${PIPESTATUS[0]}
 set -e
-renew_shadowed
 [ "$status" = 0 ] || failed_build "the build failed"
 
 # --- the image ---
@@ -294,12 +302,27 @@ if command -v gdb-add-index >/dev/null; then
 	(cd "$work" && gdb-add-index image.debug >>"$log" 2>&1) ||
 		fail "gdb-add-index failed; the output is in $log"
 fi
+
+# What nodes show in /lib/modules, so that modprobe finds that all modules are there: each file's
+# path, its size, and its bytes (see read_files() of image.c).
+kernel_release=$(cat "$obj/include/config/kernel.release")
+modules=usr/lib/modules/$kernel_release
+mkdir -p "$work/root/$modules"
+ln -s usr/lib "$work/root/lib"
+cp "$obj/modules.builtin" "$obj/modules.builtin.modinfo" "$work/root/$modules"
+: >"$work/root/$modules/modules.order"
+depmod -b "$work/root" "$kernel_release" >>"$log" 2>&1 || failed_build "depmod failed"
+(cd "$work/root" && for file in "$modules"/modules.*; do
+	printf '/%s\n%d\n' "$file" "$(stat -c %s "$file")"
+	cat "$file"
+done) >"$work/files"
+
 objcopy --strip-all -R .backhop.patchable "$work/vmlinux" "$work/stripped"
-(cd "$work" && objcopy --add-section .backhop.entries=entries --add-gnu-debuglink=image.debug \
-	stripped image)
+(cd "$work" && objcopy --add-section .backhop.entries=entries --add-section .backhop.files=files \
+	--add-gnu-debuglink=image.debug stripped image)
 chmod 644 "$work/image" "$work/image.debug"
 cp "$obj/.config" "$work/config"
-rm "$work/vmlinux" "$work/entries" "$work/stripped"
+rm -r "$work/vmlinux" "$work/entries" "$work/files" "$work/root" "$work/stripped"
 
 progress "keeping the sources"
 # The files that the compiler read, by the dependency files of Kbuild.

@@ -45,6 +45,8 @@ struct bh_image {
 	struct bh_drop_reason *reasons;
 	size_t reason_count;
 	size_t entry_count;
+	struct bh_image_file *files;
+	size_t file_count;
 };
 
 static uint64_t page_up(uint64_t value)
@@ -360,14 +362,58 @@ static struct bh_error *read_reasons(struct bh_image *image, const uint8_t *byte
 	return NULL;
 }
 
+/* Up to the end of the line; NULL if it has none. */
+static char *copy_line(struct bh_cursor *cursor)
+{
+	const char *line = (const char *)cursor->bytes + cursor->offset;
+	const char *end = memchr(line, '\n', bh_cursor_left(cursor));
+
+	if (!end)
+		return NULL;
+	bh_cursor_bytes(cursor, end - line + 1);
+	return strndup(line, end - line);
+}
+
+/* As build.sh writes them: a line with the path, one with the size in bytes, and the bytes. */
+static struct bh_error *read_files(struct bh_image *image, const uint8_t *bytes, uint64_t size)
+{
+	struct bh_cursor cursor;
+
+	bh_cursor_init(&cursor, bytes, size);
+	while (bh_cursor_left(&cursor) > 0) {
+		struct bh_image_file *files =
+			realloc(image->files, (image->file_count + 1) * sizeof(*image->files));
+
+		if (!files)
+			return bh_error_new(BH_ERR_NOMEM, "Out of memory for a kernel image.");
+		image->files = files;
+		struct bh_image_file *file = &files[image->file_count++];
+
+		*file = (struct bh_image_file){.path = copy_line(&cursor)};
+		char *length = copy_line(&cursor), *end = length;
+
+		if (length)
+			file->size = strtoul(length, &end, 10);
+		int is_number = length && end > length && !*end;
+
+		free(length);
+		if (is_number)
+			file->data = bh_cursor_bytes(&cursor, file->size);
+		if (!file->path || file->path[0] != '/' || !is_number || !file->data)
+			return bad_image(image, "the files in it are damaged");
+	}
+	return NULL;
+}
+
 /* The sections that are ours, by name. */
 static struct bh_error *read_section(struct bh_image *image, const char *name, uint64_t offset,
 				     uint64_t size)
 {
 	int is_entries = !strcmp(name, ".backhop.entries");
+	int is_files = !strcmp(name, ".backhop.files");
 	const uint8_t *bytes;
 
-	if (!is_entries && strcmp(name, ".backhop.reasons") != 0)
+	if (!is_entries && !is_files && strcmp(name, ".backhop.reasons") != 0)
 		return NULL;
 	bytes = file_range(image, offset, size);
 	if (!bytes)
@@ -375,6 +421,9 @@ static struct bh_error *read_section(struct bh_image *image, const char *name, u
 	if (is_entries)
 		return image->entries ? bad_image(image, "it has two lists of patchable entries")
 				      : read_entries(image, bytes, size);
+	if (is_files)
+		return image->files ? bad_image(image, "it has two lists of files")
+				    : read_files(image, bytes, size);
 	return image->reasons ? bad_image(image, "it has two lists of drop reasons")
 			      : read_reasons(image, bytes, size);
 }
@@ -464,6 +513,9 @@ void bh_image_close(struct bh_image *image)
 		close(image->fd);
 	free(image->entries);
 	free(image->reasons);
+	for (size_t i = 0; i < image->file_count; i++)
+		free(image->files[i].path);
+	free(image->files);
 	free(image->path);
 	free(image);
 }
@@ -513,6 +565,12 @@ const uint32_t *bh_image_patchable_entries(const struct bh_image *image, size_t 
 {
 	*count_ret = image->entry_count;
 	return image->entries;
+}
+
+const struct bh_image_file *bh_image_files(const struct bh_image *image, size_t *count_ret)
+{
+	*count_ret = image->file_count;
+	return image->files;
 }
 
 const struct bh_drop_reason *bh_image_drop_reasons(const struct bh_image *image, size_t *count_ret)

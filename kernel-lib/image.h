@@ -41,6 +41,14 @@ const char *bh_image_drop_reason(const struct bh_image *image, unsigned int numb
 /* All of them, in the kernel's order. */
 const struct bh_drop_reason *bh_image_drop_reasons(const struct bh_image *image, size_t *count_ret);
 
+/* A file that the root of every node with this image shows. */
+struct bh_image_file {
+	char *path; /* "/usr/lib/modules/6.1.192/modules.builtin" */
+	const uint8_t *data;
+	size_t size;
+};
+const struct bh_image_file *bh_image_files(const struct bh_image *image, size_t *count_ret);
+
 /*
  * Maps the image at address (page-aligned), replacing what is mapped there: code and constants
  * private from the file, so the page cache shares them; data private and relocated. On failure

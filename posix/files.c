@@ -143,7 +143,9 @@ static struct bh_error *add_entry(struct bh_posix_node *node, const char *path, 
 			return bh_error_new(BH_ERR_NOMEM, "no memory for a node's files");
 		memcpy(copy, data, size);
 		copy[size] = '\0';
-		free((void *) override->input.data);
+		if (!override->is_borrowed)
+			free((void *) override->input.data);
+		override->is_borrowed = 0;
 		free(override->input.text);
 		override->input.data = NULL;
 		override->input.text = NULL;
@@ -168,6 +170,21 @@ struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *
 				    path);
 	return add_entry(node, path, data ? BH_INPUT_FILE : BH_INPUT_DIRECTORY, mode & 07777, data,
 			 size);
+}
+
+struct bh_error *bh_posix_node_add_constant(struct bh_posix_node *node, const char *path,
+					    const void *data, size_t size)
+{
+	BH_TRY(bh_posix_node_add_file(node, path, 0644, "", 0));
+	struct bh_override *override = find(node, path);
+
+	if (!override)
+		return NULL;
+	free((void *) override->input.data);
+	override->input.data = data;
+	override->input.size = size;
+	override->is_borrowed = 1;
+	return NULL;
 }
 
 static struct bh_error *add_text(struct bh_posix_node *node, const char *path, const char *text)
@@ -295,7 +312,8 @@ void bh_files_destroy(struct bh_posix_node *node)
 		struct bh_override *override = node->overrides;
 
 		node->overrides = override->next;
-		free((void *) override->input.data);
+		if (!override->is_borrowed)
+			free((void *) override->input.data);
 		free(override->input.text);
 		free(override->input.path);
 		free(override);

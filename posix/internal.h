@@ -337,6 +337,7 @@ struct bh_override {
 	struct bh_input input; /* path, kind, mode, size, number, text or data */
 	int is_merged;	       /* a directory: the host's names and those of overrides in it */
 	int is_bound;	       /* a bind has taken its place */
+	int is_borrowed;       /* input.data isn't ours */
 	struct bh_override *next;
 };
 

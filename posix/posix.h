@@ -124,6 +124,10 @@ void bh_posix_node_set_costs(struct bh_posix_node *node, const struct bh_posix_c
 struct bh_error *bh_posix_node_add_file(struct bh_posix_node *node, const char *path,
 					unsigned int mode, const void *data, size_t size);
 
+/* The same for a file whose contents stay where they are, valid as long as the node. */
+struct bh_error *bh_posix_node_add_constant(struct bh_posix_node *node, const char *path,
+					    const void *data, size_t size);
+
 /*
  * Shows the host's file or directory host_path at node_path, in place of what would be there. Both
  * are absolute and have neither dots nor double slashes. What programs change there stays in the

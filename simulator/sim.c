@@ -105,6 +105,17 @@ static void set_costs(struct bh_sim_node *node)
 		bh_posix_node_set_costs(node->posix, &costs);
 }
 
+static struct bh_error *add_image_files(struct bh_sim_node *node, const struct bh_image *image)
+{
+	size_t count;
+	const struct bh_image_file *files = bh_image_files(image, &count);
+
+	for (size_t i = 0; i < count; i++)
+		BH_TRY(bh_posix_node_add_constant(node->posix, files[i].path, files[i].data,
+						  files[i].size));
+	return NULL;
+}
+
 static struct bh_error *add_binds(struct bh_sim_node *node)
 {
 	const struct bh_node_view view = {
@@ -197,6 +208,7 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 				    node, &node->posix));
 	set_costs(node);
 	tell_debugger(node);
+	BH_TRY(add_image_files(node, image));
 	return add_binds(node);
 }
 

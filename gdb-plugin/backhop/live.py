@@ -326,10 +326,7 @@ def find_sources(image: str) -> None:
     if image in kernel_paths:
         return
     kernel_paths.add(image)
-    pairs = sources.substitutions(kernel_paths)
-    if len(kernel_paths) == 2 and sources.FROM_BUILD not in dict(pairs):
-        gdb.execute(f"unset substitute-path {sources.FROM_BUILD}", to_string=True)
-    for before, after in pairs:
+    for before, after in sources.substitutions(kernel_paths):
         gdb.execute(f"set substitute-path {before} {after}", to_string=True)
 
 

@@ -143,14 +143,11 @@ _lines: Dict[str, List[str]] = {}
 def lines_of(path: str) -> List[str]:
     if path not in _lines:
         _lines[path] = []
-        # Some files are named from the folder of the build, beside that of the sources.
-        for name in (path, path.replace("/obj/../src/", "/")):
-            try:
-                with open(name, encoding="utf-8", errors="replace") as stream:
-                    _lines[path] = stream.read().splitlines()
-                break
-            except OSError:
-                continue
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                _lines[path] = stream.read().splitlines()
+        except OSError:
+            pass
     return _lines[path]
 
 

@@ -2,16 +2,11 @@
 """Where the sources of a kernel image are. Plain: knows nothing of gdb.
 
 kernel-lib/build.sh keeps them in `source` beside the image, and in `source-path` the path that the
-debug information names instead. Some files, those of the port among them, are named from the folder
-in which the kernel was built, as ../src/...: that is the same for all kernels, so gdb finds them
-only as long as there is one kernel.
+debug information names instead. It has the kernel's name in it, so that each has its own.
 """
 
 import os
 from typing import Iterable, List, Tuple
-
-
-FROM_BUILD = "../src"
 
 
 def substitutions(images: Iterable[str]) -> List[Tuple[str, str]]:
@@ -28,6 +23,4 @@ def substitutions(images: Iterable[str]) -> List[Tuple[str, str]]:
             if path and os.path.isdir(source):
                 found.append((path, source))
                 break
-    if len({source for _, source in found}) == 1:
-        found.append((FROM_BUILD, found[0][1]))
     return found

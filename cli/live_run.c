@@ -5,8 +5,10 @@
 #include "cli/cli.h"
 
 #define SPIN_LIMIT_S 60u
-/* Between events: looking at the memory costs a few microseconds. */
-#define CALLS_PER_LOOK 64u
+/* Between events: looking at the memory costs some microseconds, so it is done more often only when
+ * much of what is allowed is used. */
+#define CALLS_PER_LOOK	    64u
+#define CALLS_PER_NEAR_LOOK 4u
 
 static void observe_output(void *arg, uint32_t node, const char *path, const void *data,
 			   size_t length)
@@ -30,7 +32,8 @@ static int observe_between(void *arg)
 
 	if (!live->error)
 		live->error = bh_output_flush(live->output, 0);
-	if (!live->error && ++live->calls % CALLS_PER_LOOK == 0)
+	if (!live->error &&
+	    ++live->calls % (live->limit.is_near ? CALLS_PER_NEAR_LOOK : CALLS_PER_LOOK) == 0)
 		live->error = bh_memory_limit_watch(&live->limit);
 	return live->error || bh_progress_update(&live->progress);
 }

@@ -95,7 +95,7 @@ struct bh_error *bh_memory_limit_check(const struct bh_memory_limit *limit, size
 			    limit->path, limit->bytes / MIB);
 }
 
-struct bh_error *bh_memory_limit_watch(const struct bh_memory_limit *limit)
+struct bh_error *bh_memory_limit_watch(struct bh_memory_limit *limit)
 {
 	unsigned long long resident = 0, shared = 0;
 	FILE *stream = limit->bytes == UINT64_MAX ? NULL : fopen("/proc/self/statm", "re");
@@ -107,6 +107,7 @@ struct bh_error *bh_memory_limit_watch(const struct bh_memory_limit *limit)
 	fclose(stream);
 	uint64_t used = (resident - shared) * PAGE_BYTES;
 
+	limit->is_near = used > limit->bytes / 2;
 	if (used + SPARE_BYTES(limit->bytes) <= limit->bytes)
 		return NULL;
 	return bh_error_new(BH_ERR_MACHINE,

@@ -15,6 +15,7 @@
 struct bh_memory_limit {
 	uint64_t bytes; /* the lowest one, or UINT64_MAX: there is none */
 	char path[512]; /* the file that says so */
+	int is_near;	/* half of it was used at the last look */
 };
 
 void bh_memory_limit_read(struct bh_memory_limit *limit_ret);
@@ -22,6 +23,6 @@ void bh_memory_limit_read(struct bh_memory_limit *limit_ret);
 /* Whether so many nodes can begin at all: BH_ERR_MACHINE. */
 struct bh_error *bh_memory_limit_check(const struct bh_memory_limit *limit, size_t node_count);
 /* Whether this process has almost reached the limit: BH_ERR_MACHINE. */
-struct bh_error *bh_memory_limit_watch(const struct bh_memory_limit *limit);
+struct bh_error *bh_memory_limit_watch(struct bh_memory_limit *limit);
 
 #endif

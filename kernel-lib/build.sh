@@ -325,9 +325,10 @@ cp "$obj/.config" "$work/config"
 rm -r "$work/vmlinux" "$work/entries" "$work/files" "$work/root" "$work/stripped"
 
 progress "keeping the sources"
-# The files that the compiler read, by the dependency files of Kbuild.
+# The files that the compiler read, by the dependency files of Kbuild; see above on relative paths.
 find "$obj" -name '.*.o.cmd' -print0 | xargs -0 cat |
-	grep -oE "$src/[^ )\\\\]+\\.[chS]" | sed "s|^$src/||" | LC_ALL=C sort -u >"$build/files"
+	grep -oE "($src|\.\./src)/[^ )\\\\]+\\.[chS]" | sed -E "s#^($src|\.\./src)/##" |
+	LC_ALL=C sort -u >"$build/files"
 mkdir -p "$work/source/obj"
 rsync -a --files-from="$build/files" --ignore-missing-args "$src/" "$work/source/"
 rsync -am --include='*/' --include='/include/generated/**.h' \

@@ -20,15 +20,11 @@
 #include <linux/slab.h>
 #include <linux/statfs.h>
 #include <linux/string.h>
-#include <linux/vmstat.h>
 #include <linux/xattr.h>
 #include <linux/version.h>
 
 #include "../../../fs/ramfs/internal.h"
 #include "user.h"
-
-/* A node's memory is never filled by files: the last part of it stays for everything else. */
-#define LAYER_RESERVE_SHIFT 4
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 typedef struct mnt_idmap layer_idmap;
@@ -43,24 +39,21 @@ static const struct inode_operations layer_link_ops;
 
 /* --- contents --- */
 
-static bool is_full(void)
-{
-	return global_zone_page_state(NR_FREE_PAGES) < totalram_pages() >> LAYER_RESERVE_SHIFT;
-}
-
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 static int layer_write_begin(struct file *file, struct address_space *mapping, loff_t position,
 			     unsigned int length, struct folio **folio_ret, void **data_ret)
 {
-	return is_full() ? -ENOSPC
-			 : simple_write_begin(file, mapping, position, length, folio_ret, data_ret);
+	return !bh_memory_left()
+		       ? -ENOSPC
+		       : simple_write_begin(file, mapping, position, length, folio_ret, data_ret);
 }
 #else
 static int layer_write_begin(struct file *file, struct address_space *mapping, loff_t position,
 			     unsigned int length, struct page **page_ret, void **data_ret)
 {
-	return is_full() ? -ENOSPC
-			 : simple_write_begin(file, mapping, position, length, page_ret, data_ret);
+	return !bh_memory_left()
+		       ? -ENOSPC
+		       : simple_write_begin(file, mapping, position, length, page_ret, data_ret);
 }
 #endif
 
@@ -338,13 +331,10 @@ static void layer_free_inode(struct inode *inode)
 
 static int layer_statfs(struct dentry *dentry, struct kstatfs *stat)
 {
-	unsigned long reserve = totalram_pages() >> LAYER_RESERVE_SHIFT;
-	unsigned long free = global_zone_page_state(NR_FREE_PAGES);
-
 	stat->f_type = TMPFS_MAGIC;
 	stat->f_bsize = PAGE_SIZE;
 	stat->f_blocks = totalram_pages();
-	stat->f_bfree = stat->f_bavail = free > reserve ? free - reserve : 0;
+	stat->f_bfree = stat->f_bavail = bh_memory_left();
 	stat->f_files = stat->f_ffree = totalram_pages();
 	stat->f_namelen = NAME_MAX;
 	return 0;

@@ -16,8 +16,12 @@
 #include <asm/sections.h>
 #include <asm/setup.h>
 
+#include "user.h"
+
 /* What a node has at first behind its image and the table of records: an idle one needs 2 MiB. */
 #define FIRST_BYTES ((IS_ENABLED(CONFIG_SLUB_DEBUG_ON) ? 32ul : 8ul) << 20)
+/* A node's memory is never filled by files: this part of it stays for everything else. */
+#define RESERVE_SHIFT 4
 /* With less than this free, an idle node takes the next block. Interrupts can't wait for memory. */
 #define LOW_PAGES PFN_DOWN(4ul << 20)
 
@@ -143,6 +147,25 @@ static unsigned long scan_absent(struct shrinker *shrinker, struct shrink_contro
 	mm_account_reclaimed_pages(pages);
 #endif
 	return pages;
+}
+
+/*
+ * Files can't be reclaimed, so what is left must do for the allocator's watermarks and for programs
+ * that start. RAM that isn't there yet counts as free.
+ */
+unsigned long bh_memory_left(void)
+{
+	unsigned long free = global_zone_page_state(NR_FREE_PAGES) + absent_pages();
+	unsigned long kept = 2 * high_wmark_pages(node_zone());
+
+	kept = max(kept, totalram_pages() >> RESERVE_SHIFT);
+	return free > kept ? free - kept : 0;
+}
+
+/* What has raised the watermarks since the node booted (boost_watermark() in mm/page_alloc.c). */
+void bh_memory_settle(void)
+{
+	node_zone()->watermark_boost = 0;
 }
 
 /* No seeks: it goes first. The batch: so that a block is enough for a while. */

@@ -4,6 +4,7 @@
  * that takes all changes, and beside it are the mounts that are the node's kernel's own. Called
  * once, in process 1, by user.c.
  */
+#include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/kernel.h>
@@ -11,6 +12,7 @@
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/stat.h>
+#include <linux/string.h>
 #include <uapi/linux/mount.h>
 #include <asm/unistd.h>
 
@@ -136,6 +138,25 @@ static long make_devices(void)
 	return ret ?: mount_at(&terminals);
 }
 
+/*
+ * When memory gets fragmented, the allocator would keep 4 MiB more for itself until kswapd has made
+ * room; but in a node nearly nothing can be reclaimed, so kswapd gives up, and then programs would
+ * be killed while there is memory left.
+ */
+static long keep_watermarks(void)
+{
+	static const char path[] = "/proc/sys/vm/watermark_boost_factor", value[] = "0";
+	long fd = call_with_path(__NR_open, path, O_WRONLY);
+	long ret;
+
+	if (fd < 0)
+		return fd;
+	ret = bh_user_system_call(__NR_write, fd, (unsigned long)value, strlen(value), 0, 0);
+	bh_user_system_call(__NR_close, fd, 0, 0, 0, 0);
+	bh_memory_settle();
+	return ret < 0 ? ret : 0;
+}
+
 /* Mounted on themselves, these stay as they are whatever a program writes. */
 static long protect_paths(void)
 {
@@ -164,7 +185,7 @@ long bh_root_init(void)
 	ret = mount_root();
 	for (i = 0; i < ARRAY_SIZE(mounts) && !ret; i++)
 		ret = mount_at(&mounts[i]);
-	ret = ret ?: make_devices() ?: protect_paths();
+	ret = ret ?: keep_watermarks() ?: make_devices() ?: protect_paths();
 	bh_user_system_call(__NR_umask, 022, 0, 0, 0, 0);
 	return ret;
 }

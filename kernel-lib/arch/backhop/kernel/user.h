@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What the user half of the port shares: user.c, root.c, layer.c, proc.c, binfmt.c,
- * signal.c, bhfs.c. */
+ * signal.c, bhfs.c; what the layer of files asks memory.c. */
 #ifndef BH_KERNEL_USER_H
 #define BH_KERNEL_USER_H
 
@@ -42,6 +42,11 @@ long bh_user_system_call(unsigned int nr, unsigned long a, unsigned long b, unsi
 
 /* root.c: the mounts that every node has, in process 1. */
 long bh_root_init(void);
+
+/* memory.c: how many pages files can still have. */
+unsigned long bh_memory_left(void);
+/* memory.c: the allocator keeps no more for itself than it must. */
+void bh_memory_settle(void);
 
 /* layer.c */
 int bh_layer_register(void);

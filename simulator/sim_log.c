@@ -14,8 +14,9 @@
 /* Failures that one node's kernel log can add; a kernel that warns at each packet needs no more. */
 #define LOG_FAILURES_MAX 10u
 
-/* Words as in lib/bug.c, kernel/panic.c, mm/oom_kill.c and fs/proc/proc_sysctl.c (Linux 6.1), and
- * in oops.c of the image. The first that a line has counts. */
+/* Words as in lib/bug.c, kernel/panic.c, mm/oom_kill.c, mm/slub.c, kernel/locking/lockdep.c and
+ * fs/proc/proc_sysctl.c (Linux 6.1), and in oops.c of the image. The first that a line has counts.
+ */
 static const struct {
 	const char *words;
 	enum bh_fault fault;
@@ -29,6 +30,7 @@ static const struct {
 	{"kernel BUG at ", BH_FAULT_BUG},
 	{"BUG: ", BH_FAULT_BUG},
 	{"WARNING: ", BH_FAULT_WARNING},
+	{"INFO: trying to register non-static key", BH_FAULT_WARNING},
 	{"Out of memory", BH_FAULT_OOM},
 };
 
@@ -92,6 +94,10 @@ static void line_complete(struct bh_sim_node *node)
 			return;
 		}
 	}
+	/* "BUG kmalloc-64 (Not tainted): Poison overwritten": in 6.1, SLUB says no more than this.
+	 */
+	if (strncmp(line_text(node), "BUG ", 4) == 0)
+		fault_found(node, BH_FAULT_BUG);
 	if (strstr(node->log_line, "sysctl parameter '")) {
 		bh_sim_fail(node->sim, "setup", node->id, node->sim->result.events,
 			    "the kernel log says: %s", line_text(node));

@@ -4,10 +4,13 @@
  * the host sets bits in bh_boot.pending and resumes it, and the bits are handled here as
  * interrupts. So no kernel code is ever interrupted in the middle.
  */
+#include <linux/context_tracking_irq.h>
 #include <linux/cpu.h>
 #include <linux/hardirq.h>
+#include <linux/instruction_pointer.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/irqflags.h>
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 #include <linux/version.h>
@@ -48,7 +51,11 @@ static unsigned long take_interrupts(struct bh_boot *boot)
 		pending = boot->pending;
 	}
 	boot->pending = 0;
-	irq_enter();
+	/* As the entry of an interrupt does it (kernel/entry/common.c): when idling, lockdep takes
+	 * interrupts for enabled and RCU doesn't look. */
+	lockdep_hardirqs_off(_THIS_IP_);
+	ct_irq_enter();
+	irq_enter_rcu();
 	if (pending & BH_IRQ_TIMER)
 		bh_timer_interrupt();
 	if (pending & BH_IRQ_LINK)
@@ -59,7 +66,10 @@ static unsigned long take_interrupts(struct bh_boot *boot)
 		bh_spawn_interrupt();
 	if (pending & BH_IRQ_TERMINAL)
 		bh_terminal_interrupt();
-	irq_exit();
+	irq_exit_rcu();
+	lockdep_hardirqs_on_prepare();
+	ct_irq_exit();
+	lockdep_hardirqs_on(_THIS_IP_);
 	return pending;
 }
 

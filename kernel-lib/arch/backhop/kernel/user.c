@@ -11,6 +11,7 @@
 #include <linux/hrtimer.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/lockdep.h>
 #include <linux/namei.h>
 #include <linux/net.h>
 #include <linux/resume_user_mode.h>
@@ -42,7 +43,7 @@ static void user_leave(struct pt_regs *regs)
 		work = read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING |
 					      _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
 		if (!work)
-			return;
+			break;
 		if (work & _TIF_NEED_RESCHED)
 			schedule();
 		if (work & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL))
@@ -50,6 +51,7 @@ static void user_leave(struct pt_regs *regs)
 		if (work & _TIF_NOTIFY_RESUME)
 			resume_user_mode_work(regs);
 	}
+	lockdep_sys_exit();
 }
 
 /* A task's first way into its program: after execve() by the spawner, or as a forked child. */

@@ -84,6 +84,9 @@ SECTIONS
 	}
 
 	. = ALIGN(PAGE_SIZE);
+	/* lockdep takes a lock for a static one if it lies between _sdata and _edata. Static locks
+	 * with a name hold its address. */
+	_sdata = .;
 	/* Whatever holds an address is relocated at start, so it is kept together: the pages of the
 	 * other data stay shared until they are written. */
 	.data.relative : {
@@ -93,9 +96,12 @@ SECTIONS
 		*kallsyms*.o(.rodata .rodata.*)
 	} :private
 	RO_DATA(8)
+	/* Where string constants are, which lockdep takes for static, too, and kstrdup_const() need
+	 * not copy. What else the macro above puts in between has addresses in it. */
+	__start_rodata = ADDR(.rodata.shared);
+	__end_rodata = ADDR(.rodata.shared) + SIZEOF(.rodata.shared);
 	EXCEPTION_TABLE(8)
 
-	_sdata = .;
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
 	.dynamic : { *(.dynamic) } :private :dynamic
 	_edata = .;

@@ -329,6 +329,7 @@ def main() -> int:
     results, program, words = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     call = parse(words)
     if call is None:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
         os.execv(program, [program, *words])
     before = time.time() - 0.1
     status, output = run_first(program, words)

@@ -623,7 +623,7 @@ def explain_held(case: Case) -> str:
     if timer is not None:
         case.report.states.append(timer.state)
         said += f" ({timer_text(timer, client.event(case.share.end[0]).vtime_ns)})"
-    case.report.is_guess = case.share.kind == "held"
+    case.report.is_guess = case.share.kind in ("held", "fragments", "order")
     return f"it was {said}"
 
 

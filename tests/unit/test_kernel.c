@@ -167,7 +167,8 @@ static double seconds(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-/* Private dirty memory of the process in KiB. */
+/* The process's own memory in KiB. Pages of files count only once it wrote to them: those of a file
+ * that was just made are dirty, too, and private as long as no other process maps them. */
 static long private_kib(void)
 {
 	FILE *file = fopen("/proc/self/smaps_rollup", "r");
@@ -175,7 +176,7 @@ static long private_kib(void)
 	long value, sum = 0;
 
 	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "Private_Dirty: %ld", &value) == 1)
+		if (sscanf(line, "Anonymous: %ld", &value) == 1)
 			sum += value;
 	if (file)
 		fclose(file);
@@ -226,8 +227,8 @@ static void destroy(struct host *host)
 	free(host);
 }
 
-/* The smallest simulator: frames at once, otherwise the nearest deadline up to limit_ns. Returns how
- * often a node was resumed. */
+/* The smallest simulator: frames at once, otherwise the nearest deadline up to limit_ns. Returns
+ * how often a node was resumed. */
 static unsigned int run_until(struct host **hosts, unsigned int count, unsigned long limit_ns)
 {
 	unsigned int resumed = 0;

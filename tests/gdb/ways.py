@@ -86,7 +86,7 @@ def follow(gdb: Replay, name: str, packet: Packet, way: str, program: str,
     told = gdb("packet origin")
     matches(f"{name}: packet origin is the program's call",
             rf"^h1/{program}-\d+ called send\w* at event \d+, .* and that made packet \d+$", told)
-    matches(f"{name}: in the program", r"^#\d+ .*__libc_send", told)
+    matches(f"{name}: in the program", r"^#\d+ .*\b(__libc_)?send(to|msg)? ?\(", told)
     matches(f"{name}: whose stack is whole", rf"^#\d+ .* (in main|at /usr/bin/{program})",
             gdb("backtrace"))
 

@@ -306,7 +306,7 @@ static void test_one(const struct bh_image *image)
 	ok(host->deadline > now_ns, "its next deadline lies ahead");
 	/* Linux's own housekeeping: vmstat, the neighbour tables' garbage collection, writeback. */
 	resumed = run_until(&host, 1, now_ns + 1000000000000ul);
-	ok(resumed <= 200, "1000 s of idling wake it %u times, not once a second", resumed);
+	ok(resumed <= 500, "1000 s of idling wake it %u times, not once a second", resumed);
 	fprintf(stderr, "deadline after 100 s idle: %.3f s ahead\n",
 		host->deadline == BH_NO_DEADLINE ? -1 : (host->deadline - now_ns) / 1e9);
 	bh_node_resume(host->node, 0);

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "kernel-lib/node.h"
-#include "replayer/confined_run.h"
 #include "replayer/packet_probes.h"
 #include "simulator/lineage.h"
 
@@ -95,8 +94,8 @@ static struct bh_error *prepare(void *arg, struct bh_rerun *rerun)
 	return bh_packet_probes_create(rerun, &pass->run.stream, NULL, &pass->probes);
 }
 
-struct bh_error *bh_packet_pass_diverged(const struct bh_trace *trace,
-					 const struct bh_divergence *divergence)
+static struct bh_error *diverged(const struct bh_trace *trace,
+				 const struct bh_divergence *divergence)
 {
 	const char *node = divergence->node < bh_trace_node_count(trace)
 				   ? bh_trace_node_name(trace, divergence->node)
@@ -109,6 +108,30 @@ struct bh_error *bh_packet_pass_diverged(const struct bh_trace *trace,
 			    divergence->replayed);
 }
 
+struct bh_error *bh_packet_rerun(const struct bh_packets_source *source,
+				 const struct bh_rerun_listener *listener,
+				 struct bh_confined_run *run)
+{
+	const struct bh_rerun_config config = {
+		.trace = source->trace,
+		.find_kernel = source->find_kernel,
+		.find_kernel_arg = source->find_kernel_arg,
+		.over = bh_confined_run_over,
+		.listener = listener,
+	};
+	struct bh_divergence divergence;
+	int found = 0;
+
+	BH_TRY(bh_rerun_create(&config, &run->rerun));
+	struct bh_error *error =
+		bh_confined_run(run, bh_trace_node_count(source->trace), &found, &divergence);
+
+	bh_rerun_destroy(run->rerun);
+	if (!error && found)
+		error = diverged(source->trace, &divergence);
+	return error;
+}
+
 struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 				struct bh_buffer *stream_ret)
 {
@@ -119,25 +142,11 @@ struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 		.dropped = observe_dropped,
 		.between = observe_between,
 	};
-	const struct bh_rerun_config config = {
-		.trace = source->trace,
-		.find_kernel = source->find_kernel,
-		.find_kernel_arg = source->find_kernel_arg,
-		.over = bh_confined_run_over,
-		.listener = &listener,
-	};
-	struct bh_divergence divergence;
-	int found = 0;
 
 	pass.run.prepared = prepare;
 	pass.run.arg = &pass;
-	BH_TRY(bh_rerun_create(&config, &pass.run.rerun));
-	struct bh_error *error =
-		bh_confined_run(&pass.run, bh_trace_node_count(source->trace), &found, &divergence);
+	struct bh_error *error = bh_packet_rerun(source, &listener, &pass.run);
 
-	bh_rerun_destroy(pass.run.rerun);
-	if (!error && found)
-		error = bh_packet_pass_diverged(source->trace, &divergence);
 	if (error) {
 		bh_buffer_free(&pass.run.stream);
 		return error;

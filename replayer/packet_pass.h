@@ -31,8 +31,10 @@
 #define BH_REPLAYER_PACKET_PASS_H
 
 #include "common/cursor.h"
+#include "replayer/confined_run.h"
 #include "replayer/engine.h"
 #include "replayer/packets.h"
+#include "replayer/rerun.h"
 
 /* Bytes kept of a frame, at most. */
 #define BH_PACKET_SNAP 256u
@@ -52,8 +54,11 @@ enum bh_pass_record {
 /* The caller frees the stream. BH_ERR_DIVERGED if the run isn't what was recorded. */
 struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 				struct bh_buffer *stream_ret);
-/* The sentence about it. */
-struct bh_error *bh_packet_pass_diverged(const struct bh_trace *trace,
-					 const struct bh_divergence *divergence);
+/* Runs the source's trace again, confined, for the listener: run as bh_confined_run() wants it, but
+ * for its rerun, which is made and destroyed here. BH_ERR_DIVERGED, with where, if the run isn't
+ * what was recorded; the stream is the caller's either way. */
+struct bh_error *bh_packet_rerun(const struct bh_packets_source *source,
+				 const struct bh_rerun_listener *listener,
+				 struct bh_confined_run *run);
 
 #endif

@@ -281,24 +281,8 @@ static struct bh_error *run_again(struct tracing *tracing, const struct bh_packe
 		.dropped = observe_dropped,
 		.between = observe_between,
 	};
-	const struct bh_rerun_config config = {
-		.trace = source->trace,
-		.find_kernel = source->find_kernel,
-		.find_kernel_arg = source->find_kernel_arg,
-		.over = bh_confined_run_over,
-		.listener = &listener,
-	};
-	struct bh_divergence divergence;
-	int found = 0;
 
-	BH_TRY(bh_rerun_create(&config, &tracing->run.rerun));
-	struct bh_error *error = bh_confined_run(&tracing->run, bh_trace_node_count(source->trace),
-						 &found, &divergence);
-
-	bh_rerun_destroy(tracing->run.rerun);
-	if (!error && found)
-		error = bh_packet_pass_diverged(source->trace, &divergence);
-	return error;
+	return bh_packet_rerun(source, &listener, &tracing->run);
 }
 
 struct bh_error *bh_packet_trace_create(const struct bh_packets_source *source,

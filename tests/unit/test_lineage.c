@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "replayer/lineage.h"
+#include "tests/unit/made_trace.h"
 
 static int count, failures;
 
@@ -14,14 +15,6 @@ static void ok(int is_right, const char *what)
 	count++;
 	failures += !is_right;
 	printf("%sok %d - %s\n", is_right ? "" : "not ", count, what);
-}
-
-static void must(struct bh_error *error)
-{
-	if (!error)
-		return;
-	printf("Bail out! %s\n", error->message);
-	exit(1);
 }
 
 /*
@@ -73,33 +66,7 @@ static const struct bh_event events[] = {
 
 static struct bh_trace *make_trace(const char *path, const char *summary)
 {
-	static const char *const names[] = {"a", "b", "c"};
-	static const char text[] = "name: lineage\n";
-	const struct bh_trace_start start = {"lineage", 1, names, 3};
-	const struct bh_trace_input input = {.role = BH_TRACE_SCENARIO,
-					     .kind = 1,
-					     .was_read = 1,
-					     .name = "lineage.yaml",
-					     .text = text,
-					     .text_size = sizeof(text) - 1};
-	uint64_t digest = 0, node_digests[3] = {0};
-	struct bh_trace_writer *writer;
-	struct bh_trace *trace;
-
-	must(bh_trace_writer_create(path, &start, &writer));
-	must(bh_trace_write_input(writer, &input));
-	for (size_t i = 0; i < EVENT_COUNT; i++) {
-		bh_trace_write_event(writer, &events[i]);
-		digest = bh_event_digest(digest, &events[i]);
-		if (events[i].node < 3)
-			node_digests[events[i].node] =
-				bh_event_digest(node_digests[events[i].node], &events[i]);
-	}
-	if (summary)
-		must(bh_trace_writer_finish(writer, summary, digest, node_digests));
-	bh_trace_writer_destroy(writer);
-	must(bh_trace_open(path, &trace));
-	return trace;
+	return made_trace(path, "lineage", 3, events, EVENT_COUNT, summary);
 }
 
 /* The event that text leads to; 0 for a refusal in the words of a usage error. */

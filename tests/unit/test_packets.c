@@ -12,6 +12,7 @@
 #include "common/hash.h"
 #include "replayer/packet_pass.h"
 #include "replayer/packet_table.h"
+#include "tests/unit/made_trace.h"
 
 static int count, failures;
 
@@ -20,14 +21,6 @@ static void ok(int is_right, const char *what)
 	count++;
 	failures += !is_right;
 	printf("%sok %d - %s\n", is_right ? "" : "not ", count, what);
-}
-
-static void must(struct bh_error *error)
-{
-	if (!error)
-		return;
-	printf("Bail out! %s\n", error->message);
-	exit(1);
 }
 
 static uint64_t random_next(void)
@@ -229,32 +222,7 @@ static const struct bh_event events[] = {
 
 static struct bh_trace *make_trace(const char *path)
 {
-	static const char *const names[] = {"a", "b", "c", "d"};
-	static const char text[] = "name: packets\n";
-	const struct bh_trace_start start = {"packets", 1, names, 4};
-	const struct bh_trace_input input = {.role = BH_TRACE_SCENARIO,
-					     .kind = 1,
-					     .was_read = 1,
-					     .name = "packets.yaml",
-					     .text = text,
-					     .text_size = sizeof(text) - 1};
-	uint64_t digest = 0, node_digests[4] = {0};
-	struct bh_trace_writer *writer;
-	struct bh_trace *trace;
-
-	must(bh_trace_writer_create(path, &start, &writer));
-	must(bh_trace_write_input(writer, &input));
-	for (size_t i = 0; i < EVENT_COUNT; i++) {
-		bh_trace_write_event(writer, &events[i]);
-		digest = bh_event_digest(digest, &events[i]);
-		if (events[i].node < 4)
-			node_digests[events[i].node] =
-				bh_event_digest(node_digests[events[i].node], &events[i]);
-	}
-	must(bh_trace_writer_finish(writer, "{}", digest, node_digests));
-	bh_trace_writer_destroy(writer);
-	must(bh_trace_open(path, &trace));
-	return trace;
+	return made_trace(path, "packets", 4, events, EVENT_COUNT, "{}");
 }
 
 static void add_frame(struct bh_buffer *stream, uint64_t event, uint64_t mark, const char *frame,

@@ -75,7 +75,7 @@ KERNEL_DIRS   = $(addprefix $(BUILD)/kernel-,$(KERNEL_NAMES))
 .PHONY: all backhop kernels deps demo test test-determinism test-debug \
 	unit lint format bench install clean help FORCE
 
-all: backhop kernels $(BUILD)/gdb-plugin $(BUILD)/libbackhop.a $(BUILD)/backhop.pc ## the program, the kernel images, the gdb plugin, the library for scenarios in C
+all: backhop kernels $(BUILD)/gdb-plugin $(BUILD)/gdb-plugin.compiled $(BUILD)/libbackhop.a $(BUILD)/backhop.pc ## the program, the kernel images, the gdb plugin, the library for scenarios in C
 
 backhop: $(BUILD)/backhop ## the program alone
 
@@ -138,6 +138,18 @@ $(BUILD)/kernel-%: FORCE
 $(BUILD)/gdb-plugin: FORCE
 	@mkdir -p $(BUILD)
 	@ln -sfn $(abspath gdb-plugin) $@
+
+# gdb loads the plugin twice as fast if it is compiled, and compiles for its own Python only. What is
+# compiled says by a hash what it was made of, and is left alone when that changes. Without gdb, or
+# where one can't write, it is loaded from its sources.
+compile_plugin = gdb -nx -batch -ex "python import compileall, py_compile; \
+	compileall.compile_dir('$(1)', quiet=1, \
+		invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)" >/dev/null 2>&1 || true
+
+$(BUILD)/gdb-plugin.compiled: $(wildcard gdb-plugin/backhop/*.py)
+	@mkdir -p $(BUILD)
+	@$(call compile_plugin,gdb-plugin)
+	@touch $@
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.c.o $(LAYER_OBJECTS)
 	@mkdir -p $(@D)
@@ -212,6 +224,7 @@ install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 		rm -rf $(LIBDIR)/kernel-$$version && mkdir -p $(LIBDIR) && \
 		cp -rL --preserve=timestamps $(BUILD)/kernel-$$version $(LIBDIR)/ || exit 1; done
 	cd gdb-plugin && find . -name '*.py' -exec install -D -m 644 {} $(abspath $(LIBDIR))/gdb-plugin/{} \;
+	@$(call compile_plugin,$(abspath $(LIBDIR))/gdb-plugin)
 	for page in docs/man/*.1; do install -D -m 644 $$page $(SHARE)/man/man1/$${page##*/} || exit 1; done
 	install -D -m 644 completion/backhop.bash $(SHARE)/bash-completion/completions/backhop
 	install -D -m 644 docs/scenario.schema.json $(SHARE)/backhop/scenario.schema.json
@@ -224,7 +237,7 @@ install: all ## installs under PREFIX (default /usr/local), below DESTDIR
 	$(call pkgconfig,$(PREFIX)/include,$(PREFIX)/lib) >$(DESTDIR)$(PREFIX)/lib/pkgconfig/backhop.pc
 
 clean: ## removes the build folder; kernel images stay in their cache
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) gdb-plugin/backhop/__pycache__
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24

@@ -237,7 +237,7 @@ static int cmd_replay(int argc, char **argv)
 					    "what rr recorded has no --at and no --serve");
 		return bh_cli_fail(bh_rr_replay(arguments.file, arguments.gdb));
 	}
-	error = bh_trace_open(arguments.file, &trace);
+	error = bh_trace_open_for_replay(arguments.file, &trace);
 	if (error)
 		return bh_cli_fail(error);
 	error = bh_trace_hand_over(trace);

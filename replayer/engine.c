@@ -385,10 +385,18 @@ const char *bh_replay_divergence(const struct bh_replay *replay)
 	divergence->recorded[sizeof(divergence->recorded) - 1] = 0;
 	divergence->replayed[sizeof(divergence->replayed) - 1] = 0;
 	free(writable->divergence);
-	if (asprintf(&writable->divergence,
-		     "event %llu (%s): %s was %s when recorded, is %s in the replay",
-		     (unsigned long long)divergence->event, node_name(replay, divergence->node),
-		     field, divergence->recorded, divergence->replayed) < 0)
+	int length =
+		divergence->field == bh_rerun_unreadable
+			? asprintf(&writable->divergence,
+				   "the trace is damaged behind event %llu; `backhop info` on it "
+				   "says where",
+				   (unsigned long long)divergence->event - 1)
+			: asprintf(&writable->divergence,
+				   "event %llu (%s): %s was %s when recorded, is %s in the replay",
+				   (unsigned long long)divergence->event,
+				   node_name(replay, divergence->node), field, divergence->recorded,
+				   divergence->replayed);
+	if (length < 0)
 		writable->divergence = NULL;
 	return writable->divergence;
 }

@@ -23,13 +23,14 @@
 #define CACHE_MAX_FILES 200u
 #define SUFFIX		".packets"
 
-/* A run is told by its digest; names of nodes and devices come from its scenario, those of
+/* A run is told by its events as they are stored, which replay, unlike digests, needn't unpack to
+ * know; names of nodes and devices come from its scenario, those of
  * functions from its kernel images. */
 static void make_key(const struct bh_trace *trace, uint8_t key_ret[16])
 {
 	struct bh_buffer buffer = {0};
 
-	bh_buffer_u64(&buffer, bh_trace_digest(trace));
+	bh_buffer_u64(&buffer, bh_trace_events_hash(trace));
 	bh_buffer_u64(&buffer, bh_trace_event_count(trace));
 	for (size_t i = 0; i < bh_trace_input_count(trace); i++) {
 		const struct bh_trace_input *input = bh_trace_input(trace, i);

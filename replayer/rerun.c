@@ -21,6 +21,7 @@
 #define EVENTS_AHEAD 8192u
 
 struct bh_rerun_report bh_rerun_report;
+const char bh_rerun_unreadable[] = "trace";
 
 /* Recorded events, consecutive from first on. */
 struct window {
@@ -63,25 +64,6 @@ static struct bh_error *window_load(struct bh_rerun *rerun, struct window *windo
 	return NULL;
 }
 
-/* The recorded event of this number, which exists; NULL only when the trace can't be unpacked. */
-static const struct bh_event *recorded_event(struct bh_rerun *rerun, uint64_t number)
-{
-	const struct bh_event *event = window_find(&rerun->now, number);
-
-	if (event)
-		return event;
-	if (!window_find(&rerun->next, number)) {
-		rerun->error = window_load(rerun, &rerun->next, number);
-		if (rerun->error)
-			return NULL;
-	}
-	struct window window = rerun->now;
-	rerun->now = rerun->next;
-	rerun->next = window;
-	rerun->next.count = 0;
-	return window_find(&rerun->now, number);
-}
-
 static void diverge(struct bh_rerun *rerun, uint64_t event, uint32_t node, const char *field)
 {
 	bh_rerun_report.divergence.event = event;
@@ -92,6 +74,36 @@ static void diverge(struct bh_rerun *rerun, uint64_t event, uint32_t node, const
 		rerun->config.diverged();
 	if (rerun->config.over)
 		rerun->config.over(rerun->config.over_arg);
+}
+
+/* Where the next recorded events are damaged the run can't be compared any more. Who steps through
+ * it is told where it happens; who only runs it gets the error. */
+static struct bh_error *window_load_running(struct bh_rerun *rerun, uint64_t number)
+{
+	struct bh_error *error = window_load(rerun, &rerun->next, number);
+
+	if (error && rerun->config.diverged && !bh_rerun_report.diverged)
+		diverge(rerun, bh_rerun_report.compared + 1, BH_NO_NODE, bh_rerun_unreadable);
+	return error;
+}
+
+/* The recorded event of this number, which exists; NULL only when the trace can't be unpacked. */
+static const struct bh_event *recorded_event(struct bh_rerun *rerun, uint64_t number)
+{
+	const struct bh_event *event = window_find(&rerun->now, number);
+
+	if (event)
+		return event;
+	if (!window_find(&rerun->next, number)) {
+		rerun->error = window_load_running(rerun, number);
+		if (rerun->error)
+			return NULL;
+	}
+	struct window window = rerun->now;
+	rerun->now = rerun->next;
+	rerun->next = window;
+	rerun->next.count = 0;
+	return window_find(&rerun->now, number);
 }
 
 #define RECORDED  bh_rerun_report.divergence.recorded
@@ -242,7 +254,7 @@ static int observe_between(void *arg)
 	}
 	if (!rerun->next.count && next <= rerun->recorded_count &&
 	    bh_rerun_report.events + EVENTS_AHEAD >= next)
-		rerun->error = window_load(rerun, &rerun->next, next);
+		rerun->error = window_load_running(rerun, next);
 	return rerun->error || bh_rerun_report.events == rerun->stopped_at;
 }
 

@@ -65,6 +65,8 @@ struct bh_rerun_report {
 };
 
 extern struct bh_rerun_report bh_rerun_report;
+/* divergence.field where it isn't the run that differs: the recorded events can't be unpacked. */
+extern const char bh_rerun_unreadable[];
 
 /* Reads scenario and inputs, checks every recorded file and kernel image against its hash. */
 struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret);

@@ -98,6 +98,16 @@ struct bh_error *bh_trace_open(const char *path, struct bh_trace **trace_ret);
 /* The same from memory (copied), so that the reader can be fuzzed. */
 struct bh_error *bh_trace_open_memory(const void *bytes, size_t length,
 				      struct bh_trace **trace_ret);
+/*
+ * For running the trace again, which compares each event with the run's: opening takes little
+ * longer than reading the file. All checksums are checked, but what is in a chunk of events only
+ * when it is unpacked, so that bh_trace_event() and bh_trace_decode_chunk() can fail on a trace
+ * that was made on purpose; virtual time is checked within each chunk only, and digests aren't
+ * checked.
+ */
+struct bh_error *bh_trace_open_for_replay(const char *path, struct bh_trace **trace_ret);
+struct bh_error *bh_trace_open_memory_for_replay(const void *bytes, size_t length,
+						 struct bh_trace **trace_ret);
 void bh_trace_close(struct bh_trace *trace);
 
 unsigned int bh_trace_version(const struct bh_trace *trace);
@@ -110,10 +120,12 @@ size_t bh_trace_input_count(const struct bh_trace *trace);
 const struct bh_trace_input *bh_trace_input(const struct bh_trace *trace, size_t index);
 /* NULL if truncated. */
 const char *bh_trace_summary_json(const struct bh_trace *trace);
-/* Digest at the end; for a truncated trace after its last event. */
+/* Digest at the end; for a truncated trace after its last event, or 0 if opened for replay. */
 uint64_t bh_trace_digest(const struct bh_trace *trace);
 /* The same over the events of one node. */
 uint64_t bh_trace_node_digest(const struct bh_trace *trace, size_t node);
+/* A hash of the events as they are stored, however the trace was opened. */
+uint64_t bh_trace_events_hash(const struct bh_trace *trace);
 uint64_t bh_trace_event_count(const struct bh_trace *trace);
 /* Event of this number (from 1). Random access; decodes at most one chunk, the last one decoded is
  * kept. */

@@ -282,12 +282,25 @@ class TaskView(Unwinder):
 view = TaskView()
 
 
+HOOKED = ("step", "next", "stepi", "nexti", "until", "advance")
+defined_hooks: Set[str] = set()
+
+
+def define_hooks() -> None:
+    """These commands end the look at a task that waits."""
+    for command in HOOKED:
+        if command not in defined_hooks:
+            gdb.execute(f"define hook-{command}\nbackhop leave\nend", to_string=True)
+            defined_hooks.add(command)
+
+
 def select(node: Node, task: Task) -> None:
     """Makes backtraces, variables and registers those of the task."""
     if has_cpu(node, task):
         view.leave()
         gdb.newest_frame().select()
         return
+    define_hooks()
     view.show(node.number, kernel_of(node.number).registers(task))
     older = gdb.newest_frame().older()
     if older is None:
@@ -330,17 +343,21 @@ def find_sources(image: str) -> None:
         gdb.execute(f"set substitute-path {before} {after}", to_string=True)
 
 
+# A replay is being connected to: its program is set up for by plugin.py, without its symbols, the
+# reading of which would take longer than all else that connecting does.
+is_connecting = False
+
+
 def set_up(objfile: gdb.Objfile) -> None:
     """How gdb is to deal with a run, as soon as it knows the program."""
     if is_kernel(objfile) and objfile.filename:
         find_sources(objfile.filename[:-len(".debug")])
-    if objfile.lookup_global_symbol("bh_link_maps") is None:
+        return
+    if is_connecting or objfile.lookup_global_symbol("bh_link_maps") is None:
         return
     gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)
     # Kernels and programs come when the run begins.
     gdb.execute("set breakpoint pending on", to_string=True)
-    for command in ("step", "next", "stepi", "nexti", "until", "advance"):
-        gdb.execute(f"define hook-{command}\nbackhop leave\nend", to_string=True)
 
 
 def give_up() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional
 import gdb
 
 from backhop import client, data, moves, node_commands, origin, packet_commands, timeline, \
-    why
+    why_command
 from backhop.model import Fault, Hop, Object
 
 
@@ -121,7 +121,7 @@ COMMANDS: Dict[str, Callable[[List[str]], Object]] = {
     "-backhop-packet-origin": packet_origin,
     "-backhop-packet-trace": packet_trace,
     "-backhop-packet-break": packet_break,
-    "-backhop-why": why.for_machine,
+    "-backhop-why": why_command.for_machine,
 }
 
 

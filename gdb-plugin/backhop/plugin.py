@@ -4,7 +4,7 @@
 import gdb
 
 from backhop import branch, client, commands, expressions, frames, live, lx, mi, monitor
-from backhop import node_commands, packet_commands, pending, sources, text, why, windows
+from backhop import node_commands, packet_commands, pending, sources, text, why_command, windows
 from backhop.base import Command
 from backhop.model import Fault
 
@@ -25,6 +25,21 @@ SETTINGS_AFTER = (
 )
 
 
+def connect(address: str) -> None:
+    """What the server says it runs is what gdb then reads: there is nothing to compare."""
+    is_known = gdb.current_progspace().filename is not None
+    if not is_known:
+        gdb.execute("set exec-file-mismatch off", to_string=True)
+    live.is_connecting = True
+    try:
+        # It would show a frame of the simulator before anything has happened.
+        gdb.execute(f"target remote {address}", to_string=True)
+    finally:
+        live.is_connecting = False
+        if not is_known:
+            gdb.execute("set exec-file-mismatch ask", to_string=True)
+
+
 class Connect(Command):
     """Connect to a replay that `backhop replay --serve` serves: backhop connect [HOST:]PORT
 
@@ -43,9 +58,8 @@ the connection that gdb has already, for IDEs that connect by themselves."""
             # Once there are libraries, gdb 13 would drop their symbols for it.
             if argument or setting != "set sysroot":
                 gdb.execute(setting, to_string=True)
-        # It would show a frame of the simulator before anything has happened.
         if argument:
-            gdb.execute(f"target remote {address}", to_string=True)
+            connect(address)
         live.give_up()
         expressions.define_macros(expressions.REPLAY_MACROS)
         for setting in SETTINGS_AFTER:
@@ -67,7 +81,7 @@ def load() -> None:
     frames.register()
     branch.register()
     live.register()
-    why.register()
+    why_command.register()
     lx.register()
     mi.register()
     monitor.register()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command `why`: from a packet's end back to what decided it.
+"""What the command `why` (why_command.py) tells: from a packet's end back to what decided it.
 
 It finds the event (which()), lets reasons.py walk back from it and explain.py say what that means,
 prints a report, and ends where it began.
@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
 import gdb
 
 from backhop import client, delay, explain, moves, packet_model, reasons, text
-from backhop.base import Command, Completion, take_option
+from backhop.base import take_option
 from backhop.model import Event, Fault, Object
 
 # Drops that say nothing of a fault: multicasts that nobody listens to, and what was still in a
@@ -323,31 +323,6 @@ def explain_value(expression: str, walker: reasons.Walker) -> str:
     return "\n".join(lines + decision_lines(decisions))
 
 
-class Why(Command):
-    """Tell why a packet was dropped, lost or late: why [--json] [ID]
-
-  why            the last drop or loss before here; at the run's beginning, before
-                 its failure
-  why 795        what became of packet 795, and why
-  why event 812  the drop or loss at event 812
-  why value EXPR who gave a variable or field its value, and what decided that:
-                 why value skb->dev
-
-It names the condition in the kernel's sources that decided it, the state that
-the condition looked at, and who put that state there: the event, the program
-and the function. The lines `goto PLACE` lead there. The replay stays where it
-is. What is put together from what happened, and so is a guess, says so."""
-
-    def __init__(self) -> None:
-        super().__init__("why", gdb.COMMAND_STATUS)
-
-    def complete(self, argument: str, word: str) -> Completion:
-        return [name for name in ("--json", "event ", "value ") if name.startswith(word)]
-
-    def run(self, argument: str) -> None:
-        print(told(argument))
-
-
 def quietly(ask: Callable[[reasons.Walker], Answer]) -> Answer:
     """Walks, and comes back."""
     walker = reasons.Walker(client.nodes())
@@ -376,7 +351,3 @@ def told(argument: str) -> str:
 def for_machine(arguments: List[str]) -> Object:
     """-backhop-why."""
     return {"why": to_data(quietly(lambda walker: report_of(" ".join(arguments), walker)))}
-
-
-def register() -> None:
-    Why()

@@ -3,7 +3,8 @@
  * What a damaged trace, or one made on purpose, meets behind its checksums and its compression: a
  * small trace with every kind of input in it is cut at every length and damaged in every byte, and
  * each is opened, read, asked for places and prepared for a replay, as info, events, verify and
- * replay do. Each either works or is refused in one sentence.
+ * replay do, the last of which looks at events late. Each either works or is refused in one
+ * sentence.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +123,7 @@ static size_t make_trace(uint8_t *bytes_ret)
 /* --- using it --- */
 
 struct tally {
-	unsigned long refused, opened, prepared, bad;
+	unsigned long refused, opened, prepared, unreadable, bad;
 	int has_shown;
 };
 
@@ -170,6 +171,7 @@ static void read_events(struct tally *tally, const struct bh_trace *trace)
 		struct bh_error *error = bh_trace_event(trace, i, &event);
 
 		if (error) {
+			tally->unreadable++;
 			judge(tally, error);
 			continue;
 		}
@@ -194,10 +196,12 @@ static void prepare(struct tally *tally, const struct bh_trace *trace)
 	bh_rerun_destroy(rerun);
 }
 
-static void use_once(struct tally *tally, const uint8_t *bytes, size_t length)
+static void use_once(struct tally *tally, const uint8_t *bytes, size_t length, int is_for_replay)
 {
 	struct bh_trace *trace;
-	struct bh_error *error = bh_trace_open_memory(bytes, length, &trace);
+	struct bh_error *error = is_for_replay
+					 ? bh_trace_open_memory_for_replay(bytes, length, &trace)
+					 : bh_trace_open_memory(bytes, length, &trace);
 
 	if (error) {
 		tally->refused++;
@@ -211,11 +215,18 @@ static void use_once(struct tally *tally, const uint8_t *bytes, size_t length)
 	bh_trace_close(trace);
 }
 
+struct tallies {
+	struct tally checked, for_replay;
+};
+
 static void use(void *arg, uint8_t *bytes, size_t length)
 {
-	use_once(arg, bytes, length);
+	struct tallies *tallies = arg;
+
+	use_once(&tallies->checked, bytes, length, 0);
 	checksums_repair(bytes, length);
-	use_once(arg, bytes, length);
+	use_once(&tallies->checked, bytes, length, 0);
+	use_once(&tallies->for_replay, bytes, length, 1);
 }
 
 int main(void)
@@ -223,18 +234,26 @@ int main(void)
 	static uint8_t bytes[TRACE_MAX];
 	size_t length = make_trace(bytes);
 	struct bh_buffer unpacked = {0};
-	struct tally whole = {0}, tally = {0};
+	struct tallies whole = {0}, tallies = {0};
+	const struct tally *checked = &tallies.checked, *late = &tallies.for_replay;
 
 	trace_unpack(bytes, length, &unpacked);
-	use_once(&whole, unpacked.bytes, unpacked.length);
-	must(bh_trace_open_memory(unpacked.bytes, unpacked.length, &(struct bh_trace *){NULL}));
-	check(whole.opened == 1 && !whole.bad, "the trace is good before it is damaged");
-	unsigned long count = trace_damage(unpacked.bytes, unpacked.length, use, &tally);
+	use(&whole, unpacked.bytes, unpacked.length);
+	check(whole.checked.opened == 2 && whole.for_replay.opened == 1 && !whole.checked.bad &&
+		      !whole.for_replay.bad,
+	      "the trace is good before it is damaged");
+	unsigned long count = trace_damage(unpacked.bytes, unpacked.length, use, &tallies);
 	printf("# %lu damaged traces of %zu bytes: %lu refused, %lu opened, %lu prepared\n", count,
-	       unpacked.length, tally.refused, tally.opened, tally.prepared);
-	check(tally.refused > count / 2 && tally.opened > count / 10,
+	       unpacked.length, checked->refused, checked->opened, checked->prepared);
+	printf("# for a replay, checksums right: %lu refused, %lu opened, %lu prepared, %lu events "
+	       "unreadable\n",
+	       late->refused, late->opened, late->prepared, late->unreadable);
+	check(checked->refused > count / 2 && checked->opened > count / 10,
 	      "most damage is seen, and some gets past the checksums");
-	check(!tally.bad, "what is refused is refused in a sentence, as bad input");
+	check(!checked->bad, "what is refused is refused in a sentence, as bad input");
+	check(late->opened > checked->opened / 2 && late->unreadable > 100,
+	      "opened for a replay, damage to events is seen when they are read");
+	check(!late->bad, "what is refused then is refused in a sentence, too");
 	bh_buffer_free(&unpacked);
 	printf("1..%d\n", test_number);
 	return failures != 0;

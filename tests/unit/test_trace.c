@@ -343,9 +343,14 @@ static void test_round_trip(struct run *run, const char *what)
 	char text[128];
 
 	run_write(run, file_path, FINISHED, 0, 1);
+	must(bh_trace_open_for_replay(file_path, &trace));
+	snprintf(text, sizeof(text), "%s: events come back to a replay", what);
+	check(bh_trace_is_complete(trace) && is_read_back(run, trace), text);
+	uint64_t events_hash = bh_trace_events_hash(trace);
+	bh_trace_close(trace);
 	must(bh_trace_open(file_path, &trace));
 	snprintf(text, sizeof(text), "%s: events and digests come back", what);
-	check(is_read_back(run, trace), text);
+	check(is_read_back(run, trace) && bh_trace_events_hash(trace) == events_hash, text);
 	snprintf(text, sizeof(text), "%s: header, inputs and summary come back", what);
 	check(bh_trace_is_complete(trace) && header_is_read_back(run, trace) &&
 		      inputs_are_read_back(trace) &&
@@ -404,24 +409,36 @@ static void test_checkpoints(const struct run *run)
 }
 
 /* 1: refused or noticed as truncated; what is left of it must still be readable. */
-static int damage_is_noticed(const uint8_t *bytes, size_t length, uint64_t event_count)
+static int error_is_noticed(struct bh_error *error)
 {
-	struct bh_trace *trace;
+	int is_input = error->code == BH_ERR_INPUT && strlen(error->message) > 10;
+
+	bh_error_free(error);
+	return is_input;
+}
+
+static int damage_is_noticed_in(struct bh_trace *trace, uint64_t event_count)
+{
 	struct bh_event event;
-	struct bh_error *error = bh_trace_open_memory(bytes, length, &trace);
-
-	if (error) {
-		int is_input = error->code == BH_ERR_INPUT && strlen(error->message) > 10;
-
-		bh_error_free(error);
-		return is_input;
-	}
 	int is_truncated = !bh_trace_is_complete(trace);
 	uint64_t count = bh_trace_event_count(trace);
+
 	for (uint64_t i = 1; i <= count; i++)
 		must(bh_trace_event(trace, i, &event));
 	bh_trace_close(trace);
 	return is_truncated && count <= event_count;
+}
+
+/* However it is opened: the checksums are looked at in any case. */
+static int damage_is_noticed(const uint8_t *bytes, size_t length, uint64_t event_count)
+{
+	struct bh_trace *trace;
+	struct bh_error *error = bh_trace_open_memory(bytes, length, &trace);
+	int is_noticed = error ? error_is_noticed(error) : damage_is_noticed_in(trace, event_count);
+
+	error = bh_trace_open_memory_for_replay(bytes, length, &trace);
+	return is_noticed &&
+	       (error ? error_is_noticed(error) : damage_is_noticed_in(trace, event_count));
 }
 
 static void test_damage(const struct run *run)

@@ -39,6 +39,7 @@ struct bh_image {
 	uint64_t dynamic_address, dynamic_size;
 	uint64_t relr_address, relr_size; /* link-time addresses within the first segment */
 	uint64_t rela_address, rela_size;
+	uint64_t exceptions_address, exceptions_size;
 	const uint8_t *build_id;
 	size_t build_id_length;
 	uint32_t *entries;
@@ -446,15 +447,22 @@ static struct bh_error *read_sections(struct bh_image *image, const struct secti
 		return bad_image(image, "its section names lie outside the file");
 	for (i = 0; i < sections->count; i++) {
 		uint32_t name;
-		uint64_t offset, size;
+		uint64_t address, offset, size;
 
 		bh_cursor_init(&cursor, table + i * sizeof(Elf64_Shdr), sizeof(Elf64_Shdr));
 		name = bh_cursor_u32(&cursor);
-		bh_cursor_bytes(&cursor, 20); /* type, flags, address */
+		bh_cursor_bytes(&cursor, 12); /* type, flags */
+		address = bh_cursor_u64(&cursor);
 		offset = bh_cursor_u64(&cursor);
 		size = bh_cursor_u64(&cursor);
-		if (name < names_size && memchr(names + name, 0, names_size - name))
+		if (name >= names_size || !memchr(names + name, 0, names_size - name))
+			continue;
+		if (!strcmp((const char *)names + name, "__ex_table")) {
+			image->exceptions_address = address;
+			image->exceptions_size = size;
+		} else {
 			BH_TRY(read_section(image, (const char *)names + name, offset, size));
+		}
 	}
 	return NULL;
 }
@@ -553,6 +561,69 @@ struct bh_error *bh_image_read_text(const struct bh_image *image, void *text_ret
 		return bad_image(image, "its code ends early");
 	memcpy(text_ret, bytes, size);
 	return NULL;
+}
+
+const uint8_t *bh_image_text(const struct bh_image *image, size_t *size_ret)
+{
+	*size_ret = image->segments[0].file_size;
+	return file_range(image, image->segments[0].offset, *size_ret);
+}
+
+struct pointer_search {
+	const struct bh_image *image;
+	void (*found)(void *arg, uint64_t address);
+	void *arg;
+};
+
+static void find_pointer(void *arg, uint64_t address)
+{
+	const struct pointer_search *search = arg;
+	const uint8_t *word = address_range(search->image, address, 8);
+	struct bh_cursor cursor;
+
+	if (!word)
+		return;
+	bh_cursor_init(&cursor, word, 8);
+	search->found(search->arg, bh_cursor_u64(&cursor));
+}
+
+/* struct exception_table_entry: distances from themselves to an instruction and to where it goes
+ * on if it faults, and a number. */
+static void find_fixups(const struct pointer_search *search)
+{
+	const struct bh_image *image = search->image;
+	const uint8_t *bytes =
+		address_range(image, image->exceptions_address, image->exceptions_size);
+	uint64_t at = image->exceptions_address + 4;
+	struct bh_cursor cursor;
+
+	if (!bytes)
+		return;
+	bh_cursor_init(&cursor, bytes, image->exceptions_size);
+	for (; bh_cursor_left(&cursor) >= 12; at += 12) {
+		bh_cursor_u32(&cursor);
+		search->found(search->arg, at + (uint64_t)(int64_t)(int32_t)bh_cursor_u32(&cursor));
+		bh_cursor_u32(&cursor);
+	}
+}
+
+void bh_image_pointers(const struct bh_image *image, void (*found)(void *arg, uint64_t address),
+		       void *arg)
+{
+	struct pointer_search search = {image, found, arg};
+	struct bh_cursor cursor;
+
+	if (image->relr_size)
+		for_each_relr(image, find_pointer, &search);
+	if (image->rela_size) {
+		bh_cursor_init(&cursor, address_range(image, image->rela_address, image->rela_size),
+			       image->rela_size);
+		while (bh_cursor_left(&cursor) >= sizeof(Elf64_Rela)) {
+			bh_cursor_bytes(&cursor, 16); /* where, and what kind */
+			found(arg, bh_cursor_u64(&cursor));
+		}
+	}
+	find_fixups(&search);
 }
 
 const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret)

@@ -31,6 +31,12 @@ uint64_t bh_image_dynamic(const struct bh_image *image);
 size_t bh_image_text_size(const struct bh_image *image);
 /* Copies the code and constants from the file, and what follows them there up to size. */
 struct bh_error *bh_image_read_text(const struct bh_image *image, void *text_ret, size_t size);
+/* The same in the file: its bytes. */
+const uint8_t *bh_image_text(const struct bh_image *image, size_t *size_ret);
+/* Each address that the image's data holds, and each at which code goes on after a fault; from the
+ * address where the image is mapped, in no order. */
+void bh_image_pointers(const struct bh_image *image, void (*found)(void *arg, uint64_t address),
+		       void *arg);
 const uint8_t *bh_image_build_id(const struct bh_image *image, size_t *length_ret);
 /* Offsets of all functions' patchable entries (each a 5-byte NOP), ascending. NULL and 0 if the
  * image has none. */

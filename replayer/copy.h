@@ -31,10 +31,12 @@
 struct bh_tick_region {
 	uint64_t base;
 	const struct bh_tick_text *text;
+	struct bh_code_map *code; /* the same text, for probes inside functions; or NULL */
 };
 
 struct bh_copy;
 struct bh_blocks;
+struct bh_code_map;
 struct bh_probe_set;
 
 /* What all copies have in common; must outlive them. */
@@ -94,6 +96,7 @@ struct bh_copy {
 	size_t planted_count;
 	uint64_t written_stop_event;	  /* what bh_gate.stop_event holds */
 	uint64_t probe_serial;		  /* of the probe set whose stubs it has */
+	int are_probes_lifted;		  /* they are, but no jump may lead to them */
 	const struct bh_probe_set *armed; /* while it runs */
 	int is_over;			  /* EXITING was reported */
 };

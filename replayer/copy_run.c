@@ -302,6 +302,25 @@ static int fail_probe_load(struct bh_copy *copy)
 	return 1;
 }
 
+/*
+ * A signal comes up in the displaced code of a probe: it is that of the original instruction, for
+ * which the handler looks. The handler may go on behind it or try it again, in the original text,
+ * perhaps in the middle of what a jump replaces. So the jumps are gone from then on; the int3s in
+ * their places do it.
+ */
+static void take_back(struct bh_copy *copy)
+{
+	uint64_t pushed;
+	uint64_t origin =
+		copy->armed ? bh_probe_set_origin(copy->armed, bh_copy_pc(copy), &pushed) : 0;
+
+	if (!origin)
+		return;
+	bh_tracee_registers(copy->tracee)->rsp += pushed;
+	bh_copy_set_pc(copy, origin);
+	bh_probe_set_lift(copy->armed, copy);
+}
+
 static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
 {
 	unsigned int waited_ms = 0;
@@ -326,6 +345,7 @@ static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
 				end->kind = BH_END_PLANTED;
 				return NULL;
 			}
+			take_back(copy);
 			BH_TRY(bh_tracee_resume(copy->tracee, 0,
 						fail_probe_load(copy) ? 0 : wait.signal));
 			continue;
@@ -366,11 +386,25 @@ static void settle(struct bh_copy *copy, const struct bh_limits *limits, const s
 	}
 }
 
+int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
+{
+	return limits->probes && !bh_probe_set_is_empty(limits->probes) && !copy->is_counting &&
+	       !limits->watch_dr7;
+}
+
 /* Executes the instruction at the start of a run, which may be planted. Returns is_done: the run
  * ends with it. */
 static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits *limits,
 				    struct bh_end *end, int *is_done_ret)
 {
+	uint64_t displaced = bh_copy_uses_probes(copy, limits)
+				     ? bh_probe_set_displaced(limits->probes, bh_copy_pc(copy), 1)
+				     : 0;
+	*is_done_ret = 0;
+	if (displaced) {
+		bh_copy_set_pc(copy, displaced);
+		return NULL;
+	}
 	*is_done_ret = 1;
 	BH_TRY(raw_step(copy, end));
 	if (end->kind == BH_END_TICK) {
@@ -389,18 +423,16 @@ static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits
 	return NULL;
 }
 
-int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
-{
-	return limits->probes && !bh_probe_set_is_empty(limits->probes) && !copy->is_counting &&
-	       !limits->watch_dr7;
-}
-
 static struct bh_error *run_freely(struct bh_copy *copy, const struct bh_limits *limits,
 				   struct bh_end *end)
 {
 	struct bh_error *error = NULL;
 
 	copy->armed = bh_copy_uses_probes(copy, limits) ? limits->probes : NULL;
+	uint64_t displaced =
+		copy->armed ? bh_probe_set_displaced(copy->armed, bh_copy_pc(copy), 0) : 0;
+	if (displaced)
+		bh_copy_set_pc(copy, displaced);
 	if (copy->armed)
 		error = bh_probe_set_arm(copy->armed, copy);
 	if (!error)

@@ -52,6 +52,33 @@ static struct bh_error *read_text(const char *path, size_t size, uint8_t **text_
 	return NULL;
 }
 
+static void tell_target(void *map, uint64_t address)
+{
+	bh_code_map_add_target(map, address);
+}
+
+static void tell_targets(void *image, struct bh_code_map *map)
+{
+	bh_image_pointers(image, tell_target, map);
+}
+
+static struct bh_error *map_code(struct bh_replay_kernel *kernel)
+{
+	size_t size, entry_count;
+	const uint8_t *text = bh_image_text(kernel->image, &size);
+	const uint32_t *entries = bh_image_patchable_entries(kernel->image, &entry_count);
+	const struct bh_code_layout layout = {
+		.text = text,
+		.size = size,
+		.entries = entries,
+		.entry_count = entry_count,
+		.tell_targets = tell_targets,
+		.arg = kernel->image,
+	};
+
+	return bh_code_map_create(&layout, &kernel->code);
+}
+
 static struct bh_error *open_kernel(struct bh_replay_kernel *kernel)
 {
 	size_t entry_count, build_id_length;
@@ -76,6 +103,8 @@ static struct bh_error *open_kernel(struct bh_replay_kernel *kernel)
 				     entry_count);
 	if (!error)
 		error = bh_tick_text_create(&layout, &kernel->text);
+	if (!error)
+		error = map_code(kernel);
 	free(text);
 	return error;
 }
@@ -104,6 +133,7 @@ void bh_engine_close_kernels(struct bh_replay *replay)
 	for (size_t i = 0; i < replay->kernel_count; i++) {
 		struct bh_replay_kernel *kernel = &replay->kernels[i];
 		bh_tick_text_destroy(kernel->text);
+		bh_code_map_destroy(kernel->code);
 		bh_image_close(kernel->image);
 		free(kernel->build_id);
 		free(kernel->path);
@@ -163,7 +193,7 @@ struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 				"the trace doesn't name the kernel image of node %s (%s)",
 				node->name, path);
 		BH_TRY(bh_timeline_add_region(replay->timeline, node->facts.base,
-					      node->kernel->text));
+					      node->kernel->text, node->kernel->code));
 		BH_TRY(check_room(replay, node));
 		if (!i)
 			BH_TRY(check_text(replay, node));

@@ -9,6 +9,7 @@
 
 #include "kernel-lib/image.h"
 #include "kernel-lib/arch/backhop/include/asm/host_abi.h"
+#include "replayer/code_map.h"
 #include "replayer/engine.h"
 #include "replayer/rerun.h"
 #include "replayer/timeline.h"
@@ -20,6 +21,7 @@ struct bh_replay_kernel {
 	char *build_id; /* hex, or NULL */
 	struct bh_image *image;
 	struct bh_tick_text *text;
+	struct bh_code_map *code;
 };
 
 /* What the tracee tells of a node at its first stop (engine.c); addresses in the tracee. */

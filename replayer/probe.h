@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Probes: breakpoints at function entries of kernel images that are decided inside the replayed
- * process, so that a hit whose condition is false costs no stop (less than a microsecond instead of
- * dozens of microseconds).
+ * Probes: breakpoints in kernel images that are decided inside the replayed process, so that a hit
+ * whose condition is false costs no stop (less than a microsecond instead of dozens of
+ * microseconds).
  *
- * While a copy runs freely, the entry's NOP is a jump to a stub of its own. The stub saves all
- * registers on a stack of ours (nothing of the node's memory changes), and bh_probe_visit()
- * evaluates the breakpoint's condition, in gdb's bytecode. False: it goes on behind the NOP. True:
- * an int3, which the tracer takes for one at the entry. Or, for a search that wants the last hit of
- * a stretch, it notes the hit and goes on.
+ * While a copy runs freely, a jump to a stub of its own stands in the place of the entry's NOP or,
+ * inside a function, of one or more instructions. The stub saves all registers on a stack of ours
+ * (nothing of the node's memory changes), and bh_probe_visit() evaluates the breakpoint's
+ * condition, in gdb's bytecode. False: it executes a copy of what was replaced and goes on behind
+ * it. True: an int3, which the tracer takes for one at the breakpoint. Or, for a search that wants
+ * the last hit of a stretch, it notes the hit and goes on.
  *
  * probe.c runs in the tracee; probe_set.c is the tracer's side. Used by copy_run.c and search.c.
  */
@@ -60,8 +61,8 @@ struct bh_error *bh_probe_set_create(struct bh_probe_set **set_ret);
 void bh_probe_set_destroy(struct bh_probe_set *set);
 /*
  * The probes of a search: one for each address (ascending) with a condition, conditions[i] being
- * NULL for those about which the tracer must be asked. Those for which there is no probe (not a
- * function entry, too many) are left out. wants_last: note hits instead of stopping.
+ * NULL for those about which the tracer must be asked. Those for which there is no probe (nothing
+ * can be replaced there, too many) keep their int3. wants_last: note hits instead of stopping.
  */
 struct bh_error *bh_probe_set_fill(struct bh_probe_set *set, const struct bh_space *space,
 				   const uint64_t *addresses,
@@ -74,9 +75,19 @@ struct bh_error *bh_probe_set_install(struct bh_probe_set *set, struct bh_copy *
 /* The jumps are in the text from arm to disarm. */
 struct bh_error *bh_probe_set_arm(const struct bh_probe_set *set, struct bh_copy *copy);
 void bh_probe_set_disarm(const struct bh_probe_set *set, struct bh_copy *copy);
-/* The entry whose probe stopped with this program counter; 0: none did. */
+/* No jump is in the text of this copy from now on, armed or not, until it gets other probes. */
+void bh_probe_set_lift(const struct bh_probe_set *set, struct bh_copy *copy);
+/* Where a copy of the instruction at pc is that goes on behind it, if pc lies in what a jump
+ * replaces or, is_over, what is planted there is to be passed; 0: that isn't so, or there is none.
+ */
+uint64_t bh_probe_set_displaced(const struct bh_probe_set *set, uint64_t pc, int is_over);
+/* The instruction of which a copy is at pc, where a signal came up; 0: there is none. pushed_ret:
+ * what the stack pointer is too low. */
+uint64_t bh_probe_set_origin(const struct bh_probe_set *set, uint64_t pc, uint64_t *pushed_ret);
+/* The breakpoint whose probe stopped with this program counter; 0: none did. */
 uint64_t bh_probe_set_stopped_at(const struct bh_probe_set *set, uint64_t pc);
-/* How often the entry was passed or stopped at in the current event; 0: there is no probe. */
+/* Stopped at address: which visit in the current event this is; 0: there is no probe. Asked once a
+ * stop. */
 uint64_t bh_probe_set_visits(const struct bh_probe_set *set, struct bh_copy *copy,
 			     uint64_t address);
 /* The last hit noted since this was last asked. Returns 0 if there was none. */

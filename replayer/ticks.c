@@ -128,7 +128,7 @@ static uint64_t code_size(size_t entry_count)
 
 uint64_t bh_tick_text_stub_size(size_t entry_count)
 {
-	return PAGE + code_size(entry_count) + PAGE; /* the last is for probes */
+	return PAGE + code_size(entry_count) + BH_PROBE_PAGES * PAGE;
 }
 
 static struct bh_error *check_layout(const struct bh_tick_layout *layout)
@@ -290,7 +290,7 @@ int bh_tick_text_contains(const struct bh_tick_text *text, uint64_t offset)
 	return offset >= text->text_offset && offset < text->text_offset + text->text_size;
 }
 
-uint64_t bh_tick_text_probe_page(const struct bh_tick_text *text)
+uint64_t bh_tick_text_probe_pages(const struct bh_tick_text *text)
 {
 	return (uint64_t)text->stub_offset + PAGE + text->code_size;
 }

@@ -62,7 +62,7 @@ void bh_timeline_destroy(struct bh_timeline *timeline)
 }
 
 struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t base,
-					const struct bh_tick_text *text)
+					const struct bh_tick_text *text, struct bh_code_map *code)
 {
 	struct bh_space *space = &timeline->space;
 	struct bh_tick_region *regions =
@@ -75,7 +75,7 @@ struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t b
 	while (at && regions[at - 1].base > base)
 		at--;
 	memmove(regions + at + 1, regions + at, (space->region_count - at) * sizeof(*regions));
-	regions[at] = (struct bh_tick_region){base, text};
+	regions[at] = (struct bh_tick_region){base, text, code};
 	space->region_count++;
 	return NULL;
 }

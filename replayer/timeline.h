@@ -84,9 +84,9 @@ struct bh_find {
 struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 				    struct bh_timeline **timeline_ret);
 void bh_timeline_destroy(struct bh_timeline *timeline);
-/* Tells of an image in the tracee; all must be known before the first move. */
+/* Tells of an image in the tracee; all must be known before the first move. code may be NULL. */
 struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t base,
-					const struct bh_tick_text *text);
+					const struct bh_tick_text *text, struct bh_code_map *code);
 void bh_timeline_set_poll(struct bh_timeline *timeline, int (*poll)(void *arg), void *arg);
 
 /* Where the current copy is; valid until the next move. */

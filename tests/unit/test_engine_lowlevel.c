@@ -523,7 +523,7 @@ int main(int argc, char **argv)
 	must(bh_tracee_pin(cpus, sizeof(cpus)));
 	must(bh_tick_text_create(&layout, &tick_text));
 	must(bh_timeline_create(&config, &timeline));
-	must(bh_timeline_add_region(timeline, BASE, tick_text));
+	must(bh_timeline_add_region(timeline, BASE, tick_text, NULL));
 	record_stretch(timeline, 2000, 2020);
 	check(moment_count > 1000, "a stretch of history is stepped through");
 	test_seeks(timeline, &seed);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "replayer/copy_internal.h"
+#include "replayer/probe.h"
 #include "simulator/gate.h"
 
 int bh_position_compare(struct bh_position left, struct bh_position right)
@@ -89,6 +90,7 @@ struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret)
 	}
 	if (copy->planted_count)
 		memcpy(planted, copy->planted, copy->planted_count * sizeof(*planted));
+	bh_copy_disarm(copy);
 	*other = *copy;
 	other->planted = planted;
 	other->tracee = NULL;
@@ -100,6 +102,13 @@ struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret)
 	}
 	*copy_ret = other;
 	return NULL;
+}
+
+void bh_copy_disarm(struct bh_copy *copy)
+{
+	if (copy->armed)
+		bh_probe_set_disarm(copy->armed, copy);
+	copy->armed = NULL;
 }
 
 void bh_copy_destroy(struct bh_copy *copy)
@@ -151,6 +160,7 @@ struct bh_error *bh_copy_count(struct bh_copy *copy, int is_counting)
 	struct bh_map_request requests[BH_MAP_INBOX];
 	size_t count = 0, kept = 0;
 
+	bh_copy_disarm(copy);
 	if (copy->is_counting == is_counting)
 		return NULL;
 	for (size_t i = 0; i < copy->space->region_count; i++) {
@@ -219,6 +229,7 @@ struct bh_error *bh_copy_plant(struct bh_copy *copy, const uint64_t *addresses, 
 
 	if (!planted)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	bh_copy_disarm(copy);
 	for (size_t i = 0; i < copy->planted_count; i++) {
 		const struct bh_planted *old = &copy->planted[i];
 		if (!is_wanted(addresses, count, old->address) &&
@@ -282,6 +293,8 @@ size_t bh_copy_read(struct bh_copy *copy, uint64_t address, void *bytes_ret, siz
 		    bytes[planted->address - address] == BH_INT3)
 			bytes[planted->address - address] = planted->original;
 	}
+	if (copy->armed)
+		bh_probe_set_hide(copy->armed, address, bytes, length);
 	if (copy->is_counting && length)
 		hide_jumps(copy, address, bytes, length);
 	return length;

@@ -97,7 +97,7 @@ struct bh_copy {
 	uint64_t written_stop_event;	  /* what bh_gate.stop_event holds */
 	uint64_t probe_serial;		  /* of the probe set whose stubs it has */
 	int are_probes_lifted;		  /* they are, but no jump may lead to them */
-	const struct bh_probe_set *armed; /* while it runs */
+	const struct bh_probe_set *armed; /* whose jumps are in its text now */
 	int is_over;			  /* EXITING was reported */
 };
 
@@ -115,6 +115,9 @@ struct bh_error *bh_copy_plant(struct bh_copy *copy, const uint64_t *addresses, 
 			       size_t *missing_ret);
 /* Would it run with these probes? */
 int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits);
+/* Where the jumps of probes are, there is the text again: before the set is filled anew. Whatever
+ * isn't a run with the same probes does it by itself. */
+void bh_copy_disarm(struct bh_copy *copy);
 /* Maps memory in the process. */
 struct bh_error *bh_copy_map(struct bh_copy *copy, const struct bh_map_request *requests,
 			     size_t count);

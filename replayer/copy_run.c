@@ -212,6 +212,7 @@ static struct bh_error *raw_step(struct bh_copy *copy, struct bh_end *end)
 
 struct bh_error *bh_copy_prepare_step(struct bh_copy *copy, const struct bh_limits *limits)
 {
+	bh_copy_disarm(copy);
 	BH_TRY(set_stop_event(copy, copy->position.event + 1));
 	return bh_tracee_watch(copy->tracee, limits ? limits->watch_addresses : NULL,
 			       limits ? limits->watch_dr7 : 0);
@@ -406,6 +407,7 @@ static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits
 		return NULL;
 	}
 	*is_done_ret = 1;
+	bh_copy_disarm(copy);
 	BH_TRY(raw_step(copy, end));
 	if (end->kind == BH_END_TICK) {
 		uint64_t count = read_word(copy, &bh_tick_state.count) + 1;
@@ -428,20 +430,25 @@ static struct bh_error *run_freely(struct bh_copy *copy, const struct bh_limits 
 {
 	struct bh_error *error = NULL;
 
-	copy->armed = bh_copy_uses_probes(copy, limits) ? limits->probes : NULL;
-	uint64_t displaced =
-		copy->armed ? bh_probe_set_displaced(copy->armed, bh_copy_pc(copy), 0) : 0;
+	const struct bh_probe_set *wanted =
+		bh_copy_uses_probes(copy, limits) ? limits->probes : NULL;
+	uint64_t displaced = wanted ? bh_probe_set_displaced(wanted, bh_copy_pc(copy), 0) : 0;
+
 	if (displaced)
 		bh_copy_set_pc(copy, displaced);
-	if (copy->armed)
-		error = bh_probe_set_arm(copy->armed, copy);
+	if (copy->armed != wanted) {
+		bh_copy_disarm(copy);
+		copy->armed = wanted;
+		if (wanted)
+			error = bh_probe_set_arm(wanted, copy);
+	}
 	if (!error)
 		error = bh_tracee_resume(copy->tracee, 0, 0);
 	if (!error)
 		error = wait_for_end(copy, end);
-	if (copy->armed)
-		bh_probe_set_disarm(copy->armed, copy);
-	copy->armed = NULL;
+	/* Who is stopped at a breakpoint may run on from there. */
+	if (error || end->kind != BH_END_PLANTED)
+		bh_copy_disarm(copy);
 	return error;
 }
 

@@ -89,6 +89,8 @@ struct bh_replay {
 	uint64_t move; /* changes with every movement; what is cached is valid for one */
 	struct bh_gate gate;
 	uint64_t gate_move;
+	uint64_t running; /* the thread that has the CPU */
+	uint64_t running_move;
 	struct bh_thread_list list, former_list;
 	uint64_t runs_address; /* bh_sim_runs() in the tracee */
 	uint64_t *runs;	       /* the same, read */

@@ -315,7 +315,7 @@ static uint64_t thread_of_stack(struct bh_replay *replay, uint64_t number,
 	return 0;
 }
 
-uint64_t bh_engine_running_thread(struct bh_replay *replay)
+static uint64_t find_running_thread(struct bh_replay *replay)
 {
 	uint64_t sp = bh_copy_registers(bh_engine_copy(replay))->rsp;
 	uint64_t number = bh_engine_gate(replay)->node;
@@ -339,6 +339,15 @@ uint64_t bh_engine_running_thread(struct bh_replay *replay)
 			return other;
 	}
 	return thread_id(number, (int)bh_engine_u32(replay, task + layout->pid));
+}
+
+uint64_t bh_engine_running_thread(struct bh_replay *replay)
+{
+	if (replay->running_move != replay->move) {
+		replay->running = find_running_thread(replay);
+		replay->running_move = replay->move;
+	}
+	return replay->running;
 }
 
 /* --- registers --- */

@@ -75,6 +75,9 @@ struct bh_error *bh_probe_set_install(struct bh_probe_set *set, struct bh_copy *
 /* The jumps are in the text from arm to disarm. */
 struct bh_error *bh_probe_set_arm(const struct bh_probe_set *set, struct bh_copy *copy);
 void bh_probe_set_disarm(const struct bh_probe_set *set, struct bh_copy *copy);
+/* Bytes that were read from there: puts what was in the text in the places of jumps. */
+void bh_probe_set_hide(const struct bh_probe_set *set, uint64_t address, uint8_t *bytes,
+		       size_t length);
 /* No jump is in the text of this copy from now on, armed or not, until it gets other probes. */
 void bh_probe_set_lift(const struct bh_probe_set *set, struct bh_copy *copy);
 /* Where a copy of the instruction at pc is that goes on behind it, if pc lies in what a jump

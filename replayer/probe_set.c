@@ -385,6 +385,17 @@ void bh_probe_set_disarm(const struct bh_probe_set *set, struct bh_copy *copy)
 	}
 }
 
+void bh_probe_set_hide(const struct bh_probe_set *set, uint64_t address, uint8_t *bytes,
+		       size_t length)
+{
+	for (uint32_t i = 0; i < set->stub_count; i++) {
+		const struct stub *stub = &set->stubs[i];
+		for (uint64_t k = 0; k < BH_JUMP_BYTES && stub->number != NO_PROBE; k++)
+			if (stub->moved.from + k - address < length)
+				bytes[stub->moved.from + k - address] = stub->original[k];
+	}
+}
+
 void bh_probe_set_lift(const struct bh_probe_set *set, struct bh_copy *copy)
 {
 	bh_probe_set_disarm(set, copy);

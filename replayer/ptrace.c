@@ -44,7 +44,10 @@ struct bh_tracee {
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
 	uint64_t dr7;
 	int has_clock;
-	clockid_t clock; /* of its CPU time */
+	clockid_t clock;      /* of its CPU time */
+	uint64_t cpu_ns;      /* while it is stopped; 0: not asked yet */
+	int memory_fd;	      /* /proc/PID/mem, which writes to text, too; 0: not opened */
+	int has_no_memory_fd; /* it can't be opened, or not be used so */
 };
 
 /* In-process calls run on this stack, in the tracee's copy of it; the tracer never touches its
@@ -193,6 +196,8 @@ void bh_tracee_destroy(struct bh_tracee *tracee)
 {
 	if (!tracee)
 		return;
+	if (tracee->memory_fd)
+		close(tracee->memory_fd);
 	if (!tracee->is_gone)
 		let_die(tracee);
 	if (!--tracee->family->members) {
@@ -216,6 +221,7 @@ struct bh_error *bh_tracee_resume(struct bh_tracee *tracee, int is_step, int sig
 {
 	BH_TRY(write_registers(tracee));
 	tracee->has_registers = 0;
+	tracee->cpu_ns = 0;
 	tracee->is_stepping = is_step;
 	if (ptrace(is_step ? PTRACE_SINGLESTEP : PTRACE_CONT, tracee->pid, 0, (long)signal))
 		return ptrace_error(tracee, "continue");
@@ -233,6 +239,11 @@ static pid_t wait_some_time(pid_t pid, int *status_ret, int timeout_ms)
 
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
+	/* It shares the CPU: if it stops soon again, it has stopped when this comes back. */
+	sched_yield();
+	waited = waitpid(pid, status_ret, __WALL | WNOHANG);
+	if (waited)
+		return waited;
 	pthread_sigmask(SIG_BLOCK, &child, &former);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += limit.tv_sec + (end.tv_nsec + limit.tv_nsec) / 1000000000L;
@@ -411,21 +422,9 @@ int bh_tracee_write(struct bh_tracee *tracee, uint64_t address, const void *byte
 	return process_vm_writev(tracee->pid, &local, 1, &remote, 1, 0) == (ssize_t)length ? 0 : -1;
 }
 
-int bh_tracee_poke(struct bh_tracee *tracee, uint64_t address, uint8_t byte)
-{
-	uint64_t word_address = address & ~7ull;
-	unsigned int shift = (unsigned int)(address & 7) * 8;
-
-	errno = 0;
-	uint64_t word = (uint64_t)ptrace(PTRACE_PEEKDATA, tracee->pid, (long)word_address, 0);
-	if (errno)
-		return -1;
-	word = (word & ~(0xffull << shift)) | (uint64_t)byte << shift;
-	return ptrace(PTRACE_POKEDATA, tracee->pid, (long)word_address, (long)word) ? -1 : 0;
-}
-
-int bh_tracee_poke_bytes(struct bh_tracee *tracee, uint64_t address, const uint8_t *bytes,
-			 size_t length)
+/* By words, as any debugger can. */
+static int poke_words(struct bh_tracee *tracee, uint64_t address, const uint8_t *bytes,
+		      size_t length)
 {
 	uint64_t end = address + length;
 
@@ -444,6 +443,30 @@ int bh_tracee_poke_bytes(struct bh_tracee *tracee, uint64_t address, const uint8
 			return -1;
 	}
 	return 0;
+}
+
+/* One call instead of two or four, but hosts can be set up to refuse it (proc_mem.force_override
+ * since Linux 6.12). */
+int bh_tracee_poke_bytes(struct bh_tracee *tracee, uint64_t address, const uint8_t *bytes,
+			 size_t length)
+{
+	char path[32];
+
+	if (!tracee->memory_fd && !tracee->has_no_memory_fd) {
+		snprintf(path, sizeof(path), "/proc/%d/mem", (int)tracee->pid);
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		tracee->has_no_memory_fd = fd <= 0;
+		tracee->memory_fd = fd > 0 ? fd : 0;
+	}
+	if (tracee->memory_fd &&
+	    pwrite(tracee->memory_fd, bytes, length, (off_t)address) == (ssize_t)length)
+		return 0;
+	return poke_words(tracee, address, bytes, length);
+}
+
+int bh_tracee_poke(struct bh_tracee *tracee, uint64_t address, uint8_t byte)
+{
+	return bh_tracee_poke_bytes(tracee, address, &byte, 1);
 }
 
 static int poke_debug(struct bh_tracee *tracee, unsigned int number, uint64_t value)
@@ -635,13 +658,16 @@ uint64_t bh_tracee_cpu_ns(struct bh_tracee *tracee)
 {
 	struct timespec used;
 
+	if (tracee->cpu_ns)
+		return tracee->cpu_ns;
 	if (tracee->is_gone ||
 	    (!tracee->has_clock && clock_getcpuclockid(tracee->pid, &tracee->clock)))
 		return 0;
 	tracee->has_clock = 1;
 	if (clock_gettime(tracee->clock, &used))
 		return 0;
-	return (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
+	tracee->cpu_ns = (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
+	return tracee->cpu_ns;
 }
 
 uint64_t bh_tracee_page_faults(const struct bh_tracee *tracee)

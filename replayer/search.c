@@ -591,6 +591,7 @@ struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct b
 	if (!error)
 		error = direction == BH_FORWARD ? search_forward(&chunk, find_ret)
 						: search_backward(&chunk, find_ret);
+	bh_copy_disarm(timeline->current);
 	free(chunk.ordinals);
 	return error;
 }

@@ -319,7 +319,7 @@ static const struct bh_probe_code code_piece = {condition_code, sizeof(condition
 static const uint8_t condition_registers[] = {BH_PROBE_GENERAL};
 static const struct bh_probe_condition condition = {&code_piece, 1, condition_registers, 1, 0};
 static struct bh_timeline *asking;
-static unsigned int asked;
+static unsigned int asked, asked_later; /* later: not in the first event */
 
 static int holds(uint64_t rax)
 {
@@ -331,6 +331,7 @@ static int accept_hit(void *arg, unsigned int watch_hits)
 	(void)arg;
 	(void)watch_hits;
 	asked++;
+	asked_later += bh_timeline_position(asking).event > FROM;
 	return holds(bh_copy_registers(bh_timeline_copy(asking))->rax);
 }
 
@@ -489,7 +490,7 @@ static int is_displaceable(struct bh_code_map *map, uint64_t pc)
 }
 
 /* A condition that never holds is decided without a stop wherever there is a window. */
-static void test_no_stops(struct bh_timeline *timeline, struct bh_code_map *map, unsigned int *seed)
+static void test_no_stops(struct bh_timeline *timeline, struct bh_code_map *map)
 {
 	size_t windows = 0, silent = 0;
 	int is_ok = 1;
@@ -499,10 +500,10 @@ static void test_no_stops(struct bh_timeline *timeline, struct bh_code_map *map,
 		if (is_in_fault(pcs[i]) || !is_displaceable(map, pcs[i]))
 			continue;
 		windows++;
-		asked = 0;
-		is_ok = search_is_right(timeline, some_place(0, seed), BH_FORWARD, &pcs[i], 1,
-					IN_PROCESS);
-		silent += asked == 0;
+		/* The event in which a search begins may have its ticks counted. */
+		asked_later = 0;
+		is_ok = search_is_right(timeline, 0, BH_FORWARD, &pcs[i], 1, IN_PROCESS);
+		silent += asked_later == 0;
 	}
 	printf("# %zu of %zu instructions can give way to a jump\n", windows, pc_count);
 	check(is_ok && windows >= 40 && silent == windows,
@@ -591,7 +592,7 @@ int main(int argc, char **argv)
 	test_windows();
 	record_stretch(timeline);
 	list_instructions();
-	test_no_stops(timeline, map, &seed);
+	test_no_stops(timeline, map);
 	test_each_instruction(timeline, &seed);
 	test_many(timeline, &seed);
 	bh_timeline_destroy(timeline);

@@ -25,7 +25,7 @@
 
 #define SAMPLES	      2000
 #define ADDRESSES     40
-#define STRETCH	      120 /* events */
+#define STRETCH	      60 /* events */
 #define HITS_MAX      4
 #define INSTRUCTIONS  16384 /* of a function, at most */
 #define DIGEST_ROUNDS 6

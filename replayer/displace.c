@@ -93,6 +93,12 @@ static int parse_indirect(const uint8_t *code, size_t length, struct indirect *i
 	return !indirect_ret->is_register || at || (code[at + 1] & 7) != 4;
 }
 
+/* Another instruction of those with the opcode ff. */
+static void set_operation(uint8_t *modrm, unsigned int operation)
+{
+	*modrm = (uint8_t)((*modrm & 0xc7) | operation << 3);
+}
+
 static int displace_call(struct emitter *emitter, const uint8_t *code, uint64_t from,
 			 const struct bh_operation *operation, uint64_t slot)
 {
@@ -108,7 +114,7 @@ static int displace_call(struct emitter *emitter, const uint8_t *code, uint64_t 
 		return 0;
 	memcpy(other, code, operation->length);
 	if (indirect.is_register) {
-		other[indirect.modrm] ^= (2 ^ 4) << 3; /* call becomes jmp */
+		set_operation(&other[indirect.modrm], 4); /* jmp */
 		emit_push(emitter, from + operation->length);
 		emit(emitter, other, operation->length);
 		return 1;
@@ -117,7 +123,7 @@ static int displace_call(struct emitter *emitter, const uint8_t *code, uint64_t 
 	 * The target is read first, as the call does: if that faults, nothing has changed yet. For
 	 * a moment it lies where the return address will.
 	 */
-	other[indirect.modrm] ^= (2 ^ 6) << 3; /* call becomes push */
+	set_operation(&other[indirect.modrm], 6); /* push */
 	emit_copy(emitter, other, operation->length, indirect.is_relative ? indirect.modrm + 1 : 0,
 		  from);
 	emit_relative(emitter, "\x8f\x05", 2, slot); /* pop slot */

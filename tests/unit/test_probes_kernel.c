@@ -25,8 +25,9 @@
 
 #define SAMPLES	      2000
 #define ADDRESSES     40
-#define STRETCH	      60 /* events */
+#define STRETCH	      40 /* events */
 #define HITS_MAX      4
+#define SIDE_BY_SIDE  16
 #define INSTRUCTIONS  16384 /* of a function, at most */
 #define DIGEST_ROUNDS 6
 
@@ -253,14 +254,14 @@ static void test_side_by_side(void)
 	static struct hit by_probe[HITS_MAX + 1], by_asking[HITS_MAX + 1];
 	int is_ok = 1;
 
-	for (int round = 0; round < 10 && is_ok; round++) {
-		uint64_t addresses[24];
+	for (int round = 0; round < 6 && is_ok; round++) {
+		uint64_t addresses[SIDE_BY_SIDE];
 		struct bh_position place, from;
 		struct bh_stop stop;
 		size_t count = 0;
 		if (!executed_instruction(&place))
 			continue;
-		for (int i = 0; i < 24; i++) {
+		for (int i = 0; i < SIDE_BY_SIDE; i++) {
 			struct user_regs_struct registers;
 			must(bh_replay_registers(replay, 0, &registers));
 			addresses[count++] = registers.rip;

@@ -3,6 +3,7 @@
 remote protocol itself (tests/gdb/rsp.py), so that gdb's own time isn't in the figures."""
 
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -19,10 +20,12 @@ GOTOS = 40
 IDLE_MAX_S = 120
 RUNS = 5
 STEPS = 200
-# if $vtime == 1: see docs/remote-protocol.md for the register's number.
-# Behind the NOP at a function's entry, where conditions are evaluated in the server.
+# Of the NOP at a function's entry.
 ENTRY_BYTES = 5
+# if $vtime == 1: see docs/remote-protocol.md for the register's number.
 FALSE_CONDITION = "X7,26003e22011327"
+# if $cs == 1: which only the server can tell.
+ASKED_CONDITION = "X7,26001222011327"
 
 
 class Long:
@@ -40,9 +43,12 @@ class Long:
             words = line.split()
             if len(words) == 3 and words[1] in "tT":
                 self.offset.setdefault(words[2], int(words[0], 16))
+        self.program = 0  # see find_program()
         self.first_pass_s = timed(self.server.goto, "end")[0]
 
     def address(self, node: str, function: str) -> int:
+        if node == "program":
+            return self.program
         return self.base[node] + self.offset[function]
 
     def seconds(self, packet: str, expected: str) -> float:
@@ -53,6 +59,18 @@ class Long:
 
     def plant(self, node: str, function: str, condition: str = "", offset: int = 0) -> None:
         self.server.ask(f"Z0,{self.address(node, function) + offset:x},1;{condition}")
+
+    def find_program(self, path: Path, function: str, event: int) -> None:
+        """Where the last node's program, which runs in this event, calls a library's function."""
+        code = subprocess.run(["objdump", "-d", str(path)], capture_output=True, text=True,
+                              check=True).stdout
+        places = re.findall(rf"^0*([0-9a-f]+) <{function}@plt>:", code, re.M)
+        self.server.goto(str(event))
+        images = self.server.ask("qXfer:libraries-svr4:read::0,100000")
+        bases = re.findall(rf'name="{path}"[^>]*l_addr="0x([0-9a-f]+)"', images)
+        if not places or not bases:
+            raise RuntimeError(f"{path} or its {function}() was not found in event {event}")
+        self.program = max(int(base, 16) for base in bases) + int(places[0], 16)
 
     def lift(self, node: str, function: str, offset: int = 0) -> None:
         self.server.ask(f"z0,{self.address(node, function) + offset:x},1")
@@ -134,16 +152,20 @@ def distance(long: Long, report: Report) -> None:
         far *= 10
 
 
-def stretch(long: Long, datagrams: int, report: Report) -> None:
+def stretch(long: Long, datagrams: int, program: Path, report: Report) -> None:
     """From one ping to the other, with the flow between them, and back: both stop in n1's
     icmp_rcv, which nothing else enters."""
     times: Dict[str, List[float]] = {key: [] for key in (
-        "forward", "back", "elsewhere", "false", "false-back", "false-inside")}
+        "forward", "back", "elsewhere", "false", "false-back", "false-inside", "false-asked",
+        "false-program")}
     others = [node for node in long.base if node != "n0"]
     long.server.goto("start")
     long.plant("n1", "icmp_rcv")
     first = long.server.resume("vCont;c")
     start = long.server.position()[0]
+    long.find_program(program, "recv", long.last // 2)
+    long.server.goto(str(start))
+    long.server.resume("vCont;c")
     for _ in range(RUNS + 1):
         times["forward"].append(long.seconds("vCont;c", "swbreak"))
         events = long.server.position()[0] - start
@@ -152,7 +174,9 @@ def stretch(long: Long, datagrams: int, report: Report) -> None:
         for key, nodes, function, condition, offset in (
                 ("elsewhere", ["n0"], "ip_forward", "", 0),
                 ("false", others, "ip_rcv", FALSE_CONDITION, 0),
-                ("false-inside", ["n1"], "ip_rcv", FALSE_CONDITION, ENTRY_BYTES)):
+                ("false-inside", others, "ip_rcv", FALSE_CONDITION, ENTRY_BYTES),
+                ("false-asked", ["n1"], "ip_rcv", ASKED_CONDITION, ENTRY_BYTES),
+                ("false-program", ["program"], "", FALSE_CONDITION, 0)):
             for node in nodes:
                 long.plant(node, function, condition, offset)
             times[key].append(long.seconds("vCont;c", "swbreak"))
@@ -173,7 +197,10 @@ def stretch(long: Long, datagrams: int, report: Report) -> None:
     for key, name, without, hits in (
             ("false", "false-condition", "forward", len(others) * datagrams),
             ("false-back", "false-condition-backwards", "back", len(others) * datagrams),
-            ("false-inside", "false-condition-inside-a-function", "forward", datagrams)):
+            ("false-inside", "false-condition-inside-a-function", "forward",
+             len(others) * datagrams),
+            ("false-asked", "false-condition-for-the-server", "forward", datagrams),
+            ("false-program", "false-condition-in-a-program", "forward", datagrams)):
         report(name, statistics.median(
             1e6 * (pair[0] - pair[1]) / hits
             for pair in list(zip(times[key], times[without]))[1:]), "us", RUNS)

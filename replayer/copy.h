@@ -78,8 +78,10 @@ struct bh_limits {
 	const uint64_t *watch_addresses; /* four; may be NULL when watch_dr7 is 0 */
 	uint64_t watch_dr7;
 	/* Installed breakpoints that the process decides about itself; not while ticks are counted
-	 * or something is watched. May be NULL. */
+	 * or kernels and programs are watched. May be NULL. */
 	const struct bh_probe_set *probes;
+	/* Bits of debug registers that watch what only the simulator writes. */
+	unsigned int simulator_watches;
 };
 
 struct bh_copy {

@@ -389,8 +389,14 @@ static void settle(struct bh_copy *copy, const struct bh_limits *limits, const s
 
 int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
 {
+	uint64_t watches = limits->watch_dr7;
+
+	/* The stubs of probes never fire those. */
+	for (unsigned int i = 0; i < BH_DEBUG_REGISTERS; i++)
+		if (limits->simulator_watches >> i & 1)
+			watches &= ~(3ull << (2 * i));
 	return limits->probes && !bh_probe_set_is_empty(limits->probes) && !copy->is_counting &&
-	       !limits->watch_dr7;
+	       !(watches & 0xff);
 }
 
 /* Executes the instruction at the start of a run, which may be planted. Returns is_done: the run

@@ -76,6 +76,7 @@ static void fill_limits(const struct chunk *chunk, struct bh_limits *limits)
 	limits->watch_dr7 = chunk->search->watch_dr7;
 	limits->skip_planted = chunk->skip_planted;
 	limits->probes = chunk->timeline->probes;
+	limits->simulator_watches = chunk->search->remap_hits;
 }
 
 /* Asks whether the stop at the current place counts, and remembers it. Returns non-zero if so. */

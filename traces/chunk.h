@@ -91,36 +91,44 @@ struct bh_event_columns {
 	uint8_t bytes[];
 };
 
-/* What later events are predicted from. */
-struct bh_event_past {
-	uint64_t vtime_ns, packet;
-	uint32_t hash, node, hop, length;
-};
-
 /* What events of a kind have in common, as two words that compare fast; see shape_pack(). */
 struct bh_event_shape {
 	uint64_t node_hop, device_kind_flags;
-	uint64_t number;
 };
 
-#define BH_EVENT_SHAPE_CACHE_BITS 8
+/* An event without its number, in one line of the processor's cache. Here the fields are in the
+ * same places as in struct bh_event behind that. */
+struct bh_event_kept {
+	uint64_t vtime_ns, cause, packet, value, hash;
+	uint32_t node, device, hop, length;
+	uint8_t kind;
+} __attribute__((aligned(64)));
+
+/* Shapes that a chunk numbers; an event with this number has one of its own. */
+#define BH_EVENT_SHAPES_MAX	 255u
+#define BH_EVENT_SHAPE_HASH_BITS 8
+/* Events that aren't encoded yet, at most a window of them, and those that they are predicted from.
+ */
+#define BH_EVENT_RING (2 * BH_EVENT_WINDOW)
 
 struct bh_event_window {
-	uint64_t vtime_ns; /* of the last event */
-	uint64_t packet;   /* of the last event with an entry in the column of packets */
+	struct bh_event_kept ring[BH_EVENT_RING]; /* by the number of the event, modulo its size */
+	uint64_t vtime_ns;			  /* of the last event that is encoded */
+	uint64_t packet; /* of the last event with an entry in the column of packets */
 	uint32_t shape_count;
-	struct bh_event_shape shapes[1 << BH_EVENT_SHAPE_CACHE_BITS];
-	struct bh_event_past past[BH_EVENT_WINDOW];
+	uint8_t shape_slots[1 << BH_EVENT_SHAPE_HASH_BITS]; /* numbers, by a hash of the shape */
+	struct bh_event_shape shapes[BH_EVENT_SHAPES_MAX];  /* by number */
 };
 
 /* Empty, with room for BH_EVENT_COLUMNS_ROOM events; to be freed with free(). NULL: out of memory.
  */
 struct bh_event_columns *bh_event_columns_create(void);
 void bh_event_columns_clear(struct bh_event_columns *columns);
-/* Appends count events that bh_event_check() accepts and whose numbers follow; there must be room.
- * window is the same one for all events of a trace. */
-void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
-			     const struct bh_event *events, size_t count);
+/* Appends count events of the window's ring, from this number on; there must be room. window is the
+ * same one for all events of a trace. Returns how many, up to the first that a reader would refuse.
+ */
+size_t bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
+			       uint64_t number, size_t count, size_t node_count);
 /* Appends the sections of a chunk to payload. Non-zero: out of memory. */
 int bh_event_columns_pack(const struct bh_event_columns *columns, struct bh_buffer *payload,
 			  struct bh_packer *packer);
@@ -138,20 +146,42 @@ const char *bh_events_decode_version1(const struct bh_section *sections, unsigne
 uint32_t bh_cursor_varint32(struct bh_cursor *cursor);
 uint32_t bh_cursor_difference32(struct bh_cursor *cursor);
 
-/* Says what is wrong with an event that bh_event_check() found faulty. */
+/* Says what is wrong with an event that isn't good. */
 const char *bh_event_fault(const struct bh_event *event, uint64_t vtime_before_ns);
 
-/* What FORMAT.md asks of every event, given the virtual time of the one before. NULL, or what is
- * wrong. Here, because a recording pays for it with every event. */
+/* What FORMAT.md asks of every event, given the virtual time of the one before. Here, because a
+ * recording pays for it with every event. */
+static inline int bh_event_is_good(const struct bh_event *event, uint64_t vtime_before_ns,
+				   size_t node_count)
+{
+	_Static_assert(BH_NO_NODE + 1 == 0 && BH_NO_DEVICE + 1 == 0, "none is before the first");
+	return event->kind && event->kind < BH_EVENT_KIND_COUNT && event->cause < event->event &&
+	       event->packet <= event->event && event->vtime_ns >= vtime_before_ns &&
+	       event->node + 1 <= node_count && event->device + 1 <= BH_TRACE_MAX_DEVICES;
+}
+
+/* NULL, or what is wrong with the event. */
 static inline const char *bh_event_check(const struct bh_event *event, uint64_t vtime_before_ns,
 					 size_t node_count)
 {
-	if (event->kind && event->kind < BH_EVENT_KIND_COUNT && event->cause < event->event &&
-	    event->packet <= event->event && event->vtime_ns >= vtime_before_ns &&
-	    (event->node < node_count || event->node == BH_NO_NODE) &&
-	    (event->device < BH_TRACE_MAX_DEVICES || event->device == BH_NO_DEVICE))
+	if (bh_event_is_good(event, vtime_before_ns, node_count))
 		return NULL;
 	return bh_event_fault(event, vtime_before_ns);
+}
+
+static inline struct bh_event bh_event_restore(const struct bh_event_kept *kept, uint64_t number)
+{
+	return (struct bh_event){.event = number,
+				 .vtime_ns = kept->vtime_ns,
+				 .cause = kept->cause,
+				 .packet = kept->packet,
+				 .value = kept->value,
+				 .hash = kept->hash,
+				 .node = kept->node,
+				 .device = kept->device,
+				 .hop = kept->hop,
+				 .length = kept->length,
+				 .kind = kept->kind};
 }
 
 #endif

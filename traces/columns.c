@@ -32,9 +32,6 @@ enum column {
 
 enum hash_mode { HASH_ZERO, HASH_OF_CAUSE, HASH_32, HASH_64 };
 
-/* Shapes that a chunk numbers; an event with this number has one of its own. */
-#define SHAPES_MAX 255u
-
 /* Most bytes of an entry in each column. */
 static const uint8_t entry_max[BH_TRACE_EVENT_COLUMNS] = {
 	[COLUMN_SHAPE] = 1,   [COLUMN_SHAPES] = 17, [COLUMN_CAUSE] = 10, [COLUMN_VTIME] = 10,
@@ -93,8 +90,23 @@ static inline uint32_t difference32(uint32_t value, uint32_t from)
 	return ((uint32_t)difference << 1) ^ (uint32_t)(difference >> 31);
 }
 
+/* Most values are of one byte or two. Returns the end of the column. */
+static inline uint8_t *value_store(uint8_t *end, uint64_t value)
+{
+	if (value < 0x80) {
+		*end = (uint8_t)value;
+		return end + 1;
+	}
+	if (value < 0x4000) {
+		end[0] = (uint8_t)value | 0x80;
+		end[1] = (uint8_t)(value >> 7);
+		return end + 2;
+	}
+	return bh_varint_store(end, value);
+}
+
 /* Returns the hash mode. */
-static inline uint8_t hash_encode(const struct bh_event *event, const struct bh_event_past *cause,
+static inline uint8_t hash_encode(const struct bh_event *event, const struct bh_event_kept *cause,
 				  uint8_t **end)
 {
 	uint32_t low = htole32((uint32_t)event->hash);
@@ -105,46 +117,42 @@ static inline uint8_t hash_encode(const struct bh_event *event, const struct bh_
 	if (event->hash == cause->hash)
 		return HASH_OF_CAUSE;
 	if (event->hash <= UINT32_MAX) {
-		memcpy(end[COLUMN_HASH], &low, sizeof(low));
-		end[COLUMN_HASH] += sizeof(low);
+		memcpy(*end, &low, sizeof(low));
+		*end += sizeof(low);
 		return HASH_32;
 	}
-	memcpy(end[COLUMN_HASH], &whole, sizeof(whole));
-	end[COLUMN_HASH] += sizeof(whole);
+	memcpy(*end, &whole, sizeof(whole));
+	*end += sizeof(whole);
 	return HASH_64;
-}
-
-static inline void column_store(uint8_t **end, enum column column, uint64_t value)
-{
-	end[column] = bh_varint_store(end[column], value);
 }
 
 /* The fields that are stored only if they aren't as predicted. Returns their flags. packet: of the
  * last event that has one in the columns. */
-static inline uint8_t rest_encode(const struct bh_event *event, const struct bh_event_past *cause,
+static inline uint8_t rest_encode(const struct bh_event *event, const struct bh_event_kept *cause,
 				  uint64_t *packet, uint8_t **end)
 {
-	uint8_t flags = hash_encode(event, cause, end);
+	uint8_t flags = hash_encode(event, cause, &end[COLUMN_HASH]);
 
 	if (event->packet != cause->packet) {
 		flags |= FLAG_PACKET;
-		column_store(end, COLUMN_PACKET, bh_zigzag((int64_t)(event->packet - *packet)));
+		end[COLUMN_PACKET] = value_store(end[COLUMN_PACKET],
+						 bh_zigzag((int64_t)(event->packet - *packet)));
 		*packet = event->packet;
 	}
 	if (event->length != cause->length) {
 		flags |= FLAG_LENGTH;
-		column_store(end, COLUMN_LENGTH, event->length);
+		end[COLUMN_LENGTH] = value_store(end[COLUMN_LENGTH], event->length);
 	}
 	if (event->value) {
 		flags |= FLAG_VALUE;
-		column_store(end, COLUMN_VALUE, event->value);
+		end[COLUMN_VALUE] = value_store(end[COLUMN_VALUE], event->value);
 	}
 	return flags;
 }
 
-/* A shape's record: kind and flags, never 0 together with an empty slot, for no kind is 0. */
+/* What a shape's record is made of. Never 0, for no kind is 0. */
 static inline struct bh_event_shape shape_pack(const struct bh_event *event,
-					       const struct bh_event_past *cause, uint8_t flags)
+					       const struct bh_event_kept *cause, uint8_t flags)
 {
 	uint64_t node = difference32(event->node, cause->node);
 	uint64_t hop = difference32(event->hop, cause->hop);
@@ -156,21 +164,23 @@ static inline struct bh_event_shape shape_pack(const struct bh_event *event,
 	};
 }
 
-/* An event whose shape isn't in the cache. Returns its number. */
-static uint8_t shape_new(struct bh_event_window *window, struct bh_event_shape *cached,
-			 struct bh_event_shape shape, uint8_t **end)
+/* An event whose shape isn't found: its record. Returns the end of the column. Seldom, and
+ * apart, so that what is done for each event has its pointers in registers. */
+__attribute__((noinline)) static uint8_t *shape_new(struct bh_event_window *window, size_t slot,
+						    struct bh_event_shape shape, uint8_t *end,
+						    uint8_t *number_ret)
 {
-	shape.number = SHAPES_MAX;
-	if (window->shape_count < SHAPES_MAX) {
-		shape.number = window->shape_count++;
-		*cached = shape;
+	*number_ret = BH_EVENT_SHAPES_MAX;
+	if (window->shape_count < BH_EVENT_SHAPES_MAX) {
+		*number_ret = (uint8_t)window->shape_count++;
+		window->shapes[*number_ret] = shape;
+		window->shape_slots[slot] = *number_ret;
 	}
-	*end[COLUMN_SHAPES]++ = (uint8_t)(shape.device_kind_flags >> 32);
-	*end[COLUMN_SHAPES]++ = (uint8_t)(shape.device_kind_flags >> 40);
-	column_store(end, COLUMN_SHAPES, (uint32_t)shape.node_hop);
-	column_store(end, COLUMN_SHAPES, (uint32_t)shape.device_kind_flags);
-	column_store(end, COLUMN_SHAPES, shape.node_hop >> 32);
-	return (uint8_t)shape.number;
+	*end++ = (uint8_t)(shape.device_kind_flags >> 32);
+	*end++ = (uint8_t)(shape.device_kind_flags >> 40);
+	end = bh_varint_store(end, (uint32_t)shape.node_hop);
+	end = bh_varint_store(end, (uint32_t)shape.device_kind_flags);
+	return bh_varint_store(end, shape.node_hop >> 32);
 }
 
 static inline uint8_t shape_encode(struct bh_event_window *window, struct bh_event_shape shape,
@@ -178,62 +188,64 @@ static inline uint8_t shape_encode(struct bh_event_window *window, struct bh_eve
 {
 	uint64_t mixed = (shape.node_hop ^ shape.device_kind_flags * 0x9e3779b97f4a7c15u) *
 			 0xd6e8feb86659fd93u;
-	struct bh_event_shape *cached = &window->shapes[mixed >> (64 - BH_EVENT_SHAPE_CACHE_BITS)];
+	size_t slot = mixed >> (64 - BH_EVENT_SHAPE_HASH_BITS);
+	uint8_t number = window->shape_slots[slot];
+	const struct bh_event_shape *known = &window->shapes[number];
 
-	if (cached->node_hop == shape.node_hop &&
-	    cached->device_kind_flags == shape.device_kind_flags)
-		return (uint8_t)cached->number;
-	return shape_new(window, cached, shape, end);
+	if (known->node_hop == shape.node_hop &&
+	    known->device_kind_flags == shape.device_kind_flags)
+		return number;
+	*end = shape_new(window, slot, shape, *end, &number);
+	return number;
 }
 
 static void chunk_begin(struct bh_event_columns *columns, struct bh_event_window *window,
 			uint64_t first)
 {
 	columns->first = first;
-	window->vtime_ns = window->packet = 0;
+	window->packet = 0;
 	window->shape_count = 0;
-	memset(window->shapes, 0, sizeof(window->shapes));
+	memset(window->shape_slots, 0, sizeof(window->shape_slots));
+	/* No event has this one, and slots without a shape have its number. */
+	window->shapes[0] = (struct bh_event_shape){0};
 }
 
-static inline void event_encode(struct bh_event_window *window, const struct bh_event *event,
-				uint64_t first, uint8_t **end)
+size_t bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
+			       uint64_t number, size_t count, size_t node_count)
 {
-	const struct bh_event_past imaginary = {.vtime_ns = window->vtime_ns};
-	const struct bh_event_past *cause = &imaginary;
-	uint64_t back = event->event - event->cause;
-
-	if (event->cause >= first && back <= BH_EVENT_WINDOW)
-		cause = &window->past[event->cause % BH_EVENT_WINDOW];
-	uint8_t flags = rest_encode(event, cause, &window->packet, end);
-	uint8_t number = shape_encode(window, shape_pack(event, cause, flags), end);
-
-	*end[COLUMN_SHAPE]++ = number;
-	column_store(end, COLUMN_CAUSE, event->cause ? back : 0);
-	column_store(end, COLUMN_VTIME, event->vtime_ns - cause->vtime_ns);
-	window->past[event->event % BH_EVENT_WINDOW] = (struct bh_event_past){
-		.vtime_ns = event->vtime_ns,
-		.packet = event->packet,
-		/* A longer one is never predicted. */
-		.hash = event->hash <= UINT32_MAX ? (uint32_t)event->hash : 0,
-		.node = event->node,
-		.hop = event->hop,
-		.length = event->length,
-	};
-	window->vtime_ns = event->vtime_ns;
-}
-
-void bh_event_columns_append(struct bh_event_columns *columns, struct bh_event_window *window,
-			     const struct bh_event *events, size_t count)
-{
+	struct bh_event_kept imaginary = {0};
+	uint64_t vtime_ns = window->vtime_ns, packet;
 	uint8_t *end[BH_TRACE_EVENT_COLUMNS];
+	size_t i;
 
 	if (!columns->count && count)
-		chunk_begin(columns, window, events->event);
+		chunk_begin(columns, window, number);
+	imaginary.vtime_ns = columns->count ? vtime_ns : 0;
+	packet = window->packet;
 	memcpy(end, columns->end, sizeof(end));
-	for (size_t i = 0; i < count; i++)
-		event_encode(window, &events[i], columns->first, end);
+	for (i = 0; i < count; i++, number++) {
+		const struct bh_event event =
+			bh_event_restore(&window->ring[number % BH_EVENT_RING], number);
+		const struct bh_event_kept *cause = &imaginary;
+		uint64_t back = number - event.cause;
+
+		if (!bh_event_is_good(&event, vtime_ns, node_count))
+			break;
+		if (event.cause >= columns->first && back <= BH_EVENT_WINDOW)
+			cause = &window->ring[event.cause % BH_EVENT_RING];
+		uint8_t flags = rest_encode(&event, cause, &packet, end);
+		*end[COLUMN_SHAPE]++ =
+			shape_encode(window, shape_pack(&event, cause, flags), &end[COLUMN_SHAPES]);
+		end[COLUMN_CAUSE] = value_store(end[COLUMN_CAUSE], event.cause ? back : 0);
+		end[COLUMN_VTIME] =
+			value_store(end[COLUMN_VTIME], event.vtime_ns - cause->vtime_ns);
+		imaginary.vtime_ns = vtime_ns = event.vtime_ns;
+	}
+	window->vtime_ns = vtime_ns;
+	window->packet = packet;
 	memcpy(columns->end, end, sizeof(end));
-	columns->count += (uint32_t)count;
+	columns->count += (uint32_t)i;
+	return i;
 }
 
 int bh_event_columns_pack(const struct bh_event_columns *columns, struct bh_buffer *payload,
@@ -281,7 +293,7 @@ struct shape {
 
 struct decoder {
 	struct bh_cursor from[BH_TRACE_EVENT_COLUMNS];
-	struct shape shapes[SHAPES_MAX + 1];
+	struct shape shapes[BH_EVENT_SHAPES_MAX + 1];
 	unsigned int shape_count;
 	uint64_t packet; /* of the last event that had one in the columns */
 };
@@ -295,7 +307,7 @@ static const struct shape *shape_decode(struct decoder *decoder)
 
 	if (number < decoder->shape_count)
 		return shape;
-	if (number != SHAPES_MAX && number != decoder->shape_count++)
+	if (number != BH_EVENT_SHAPES_MAX && number != decoder->shape_count++)
 		return NULL;
 	shape->kind = bh_cursor_u8(from);
 	shape->flags = bh_cursor_u8(from);

@@ -19,7 +19,7 @@
 
 /* Events that are encoded at once: one at a time would fetch the encoder and what it works on into
  * the processor's cache again for every event. */
-#define BATCH_EVENTS 256u
+#define BATCH_EVENTS BH_EVENT_WINDOW
 /* Raw bytes of input records that are gathered before they become a chunk. */
 #define INPUTS_FULL (256u << 10)
 /* Headers of the record and its section, on top of an input's strings. */
@@ -35,8 +35,8 @@ struct kept {
 };
 
 struct bh_trace_writer {
-	uint32_t batch_count;
-	struct bh_event batch[BATCH_EVENTS]; /* not yet encoded */
+	uint64_t coming;	       /* number of the event that comes next */
+	struct bh_event_window window; /* its ring has those that aren't yet encoded, too */
 	int fd;
 	char *path;
 	int is_regular;	 /* can be cut and positioned; a device like /dev/null can't */
@@ -48,9 +48,7 @@ struct bh_trace_writer {
 	struct bh_event_columns *full_first; /* full ones that wait for a flush, in order */
 	struct bh_event_columns **full_end;
 	struct bh_event_columns *spare;
-	struct bh_event_window window;
-	uint64_t next_event;	/* number of the next event */
-	uint64_t vtime_ns;	/* of the last one */
+	uint64_t next_event;	/* number of the next event to be encoded */
 	uint32_t partial_count; /* events of `columns` that are in the partial chunk */
 	const char *fault;	/* of the event next_event, if that came and is refused */
 	int no_memory;
@@ -195,42 +193,31 @@ static void columns_turn(struct bh_trace_writer *writer)
 	writer->partial_count = 0;
 }
 
-/* How many of the batch's events a reader would accept; what it would refuse must not get into the
- * file. */
-static uint32_t batch_check(struct bh_trace_writer *writer)
-{
-	uint64_t next = writer->next_event, vtime_ns = writer->vtime_ns;
-	uint32_t i;
-
-	for (i = 0; i < writer->batch_count && !writer->fault; i++) {
-		const struct bh_event *event = &writer->batch[i];
-
-		writer->fault = bh_event_check(event, vtime_ns, writer->node_count);
-		if (event->event != next + i)
-			writer->fault = "the numbers of the events have a gap";
-		vtime_ns = event->vtime_ns;
-	}
-	return writer->fault ? i - (i > 0) : i;
-}
-
+/* Encodes what has come. What a reader would refuse must not get into the file: it is forgotten,
+ * and so is all that comes behind it. */
 static void batch_encode(struct bh_trace_writer *writer)
 {
+	struct bh_event_window *window = &writer->window;
+
 	writer->is_busy++;
-	uint32_t count = batch_check(writer);
+	while (writer->next_event < writer->coming && !writer->fault && !writer->no_memory) {
+		size_t count = writer->coming - writer->next_event;
+		size_t room = BH_EVENT_COLUMNS_ROOM - writer->columns->count;
+		size_t part = count < room ? count : room;
+		size_t done = bh_event_columns_append(writer->columns, window, writer->next_event,
+						      part, writer->node_count);
 
-	for (uint32_t done = 0; done < count && !writer->no_memory;) {
-		uint32_t room = BH_EVENT_COLUMNS_ROOM - writer->columns->count;
-		uint32_t part = count - done < room ? count - done : room;
-
-		bh_event_columns_append(writer->columns, &writer->window, writer->batch + done,
-					part);
-		done += part;
-		writer->next_event += part;
-		writer->vtime_ns = writer->batch[done - 1].vtime_ns;
-		if (writer->columns->count == BH_EVENT_COLUMNS_ROOM)
+		writer->next_event += done;
+		if (done < part) {
+			struct bh_event event =
+				bh_event_restore(&window->ring[writer->next_event % BH_EVENT_RING],
+						 writer->next_event);
+			writer->fault = bh_event_fault(&event, window->vtime_ns);
+		} else if (writer->columns->count == BH_EVENT_COLUMNS_ROOM) {
 			columns_turn(writer);
+		}
 	}
-	writer->batch_count = 0;
+	writer->coming = writer->next_event;
 	writer->is_busy--;
 }
 
@@ -330,21 +317,48 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 	return error;
 }
 
+/* An event doesn't have the number that comes next, or an earlier one was refused. */
+static void event_is_missing(struct bh_trace_writer *writer)
+{
+	batch_encode(writer);
+	if (!writer->fault && !writer->no_memory)
+		writer->fault = "the numbers of the events have a gap";
+}
+
+/* The fields were stored a moment ago: a wider load than those stores would have to wait until they
+ * have left the processor, so the compiler must not put fields together. */
+#define KEEP(to, event, field)                                                                     \
+	do {                                                                                       \
+		__typeof__((to)->field) kept_ = (event)->field;                                    \
+		__asm__("" : "+r"(kept_));                                                         \
+		(to)->field = kept_;                                                               \
+	} while (0)
+
 void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event)
 {
-	const char *from = (const char *)event;
-	char *to = (char *)&writer->batch[writer->batch_count];
+	struct bh_event_kept *ring = writer->window.ring;
+	uint64_t number = writer->coming;
+	struct bh_event_kept *to = &ring[number % BH_EVENT_RING];
 
-	/* Word by word: the fields were stored a moment ago, and a wider load would have to wait
-	 * until these stores have left the processor. */
-	for (size_t i = 0; i < sizeof(*event); i += sizeof(uint64_t)) {
-		uint64_t word;
-
-		memcpy(&word, from + i, sizeof(word));
-		__asm__("" : "+r"(word));
-		memcpy(to + i, &word, sizeof(word));
+	if (event->event != number) {
+		event_is_missing(writer);
+		return;
 	}
-	if (++writer->batch_count == BATCH_EVENTS)
+	KEEP(to, event, vtime_ns);
+	KEEP(to, event, cause);
+	KEEP(to, event, packet);
+	KEEP(to, event, value);
+	KEEP(to, event, hash);
+	KEEP(to, event, node);
+	KEEP(to, event, device);
+	KEEP(to, event, hop);
+	KEEP(to, event, length);
+	KEEP(to, event, kind);
+	number++;
+	/* So that the next one finds its place in the cache. */
+	__builtin_prefetch(&ring[number % BH_EVENT_RING], 1);
+	writer->coming = number;
+	if (number - writer->next_event == BATCH_EVENTS)
 		batch_encode(writer);
 }
 
@@ -575,11 +589,13 @@ struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_
 	if (start->node_count > BH_TRACE_MAX_NODES)
 		return bh_error_new(BH_ERR_INPUT, "a trace holds at most %u nodes",
 				    BH_TRACE_MAX_NODES);
-	struct bh_trace_writer *writer = calloc(1, sizeof(*writer));
+	struct bh_trace_writer *writer =
+		aligned_alloc(_Alignof(struct bh_trace_writer), sizeof(*writer));
 	if (!writer)
 		return out_of_memory();
+	memset(writer, 0, sizeof(*writer));
 	writer->fd = -1;
-	writer->next_event = 1;
+	writer->next_event = writer->coming = 1;
 	writer->node_count = start->node_count;
 	writer->full_end = &writer->full_first;
 	writer->path = strdup(path);

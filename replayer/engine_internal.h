@@ -48,6 +48,9 @@ struct bh_breakpoint {
 	bh_replay_condition condition;
 	void *arg;
 	const struct bh_probe_condition *bytecode; /* the same; or NULL */
+	/* Of the program that it is set in: others may lie at the same address at other times. */
+	uint8_t text[BH_SEARCH_TEXT];
+	int has_text;
 };
 
 struct bh_watch {

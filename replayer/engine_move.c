@@ -115,7 +115,12 @@ struct bh_error *bh_replay_breakpoint_insert(struct bh_replay *replay, uint64_t 
 			(replay->breakpoint_count - at) * sizeof(*grown));
 		replay->breakpoint_count++;
 	}
-	replay->breakpoints[at] = (struct bh_breakpoint){address, condition, arg, NULL};
+	struct bh_breakpoint *breakpoint = &replay->breakpoints[at];
+	*breakpoint =
+		(struct bh_breakpoint){.address = address, .condition = condition, .arg = arg};
+	breakpoint->has_text =
+		bh_posix_is_program_address(address) &&
+		bh_engine_read(replay, address, breakpoint->text, BH_SEARCH_TEXT) == BH_SEARCH_TEXT;
 	return NULL;
 }
 
@@ -354,6 +359,21 @@ static const struct bh_probe_condition **quest_conditions(const struct quest *qu
 	return conditions;
 }
 
+/* What must be there, as far as that is known. */
+static const uint8_t **quest_texts(const struct quest *quest, const uint64_t *addresses,
+				   size_t count)
+{
+	const uint8_t **texts = calloc(count + 1, sizeof(*texts));
+
+	for (size_t i = 0; texts && i < count; i++) {
+		const struct bh_breakpoint *breakpoint =
+			bh_engine_breakpoint(quest->replay, addresses[i]);
+		if (breakpoint && breakpoint->has_text)
+			texts[i] = breakpoint->text;
+	}
+	return texts;
+}
+
 /* Programs come and go: what is planted in their text must be looked after when they do. */
 static void plan_remap(const struct bh_replay *replay, struct watch_plan *plan)
 {
@@ -379,12 +399,17 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 	const struct bh_probe_condition **conditions =
 		addresses ? quest_conditions(quest, addresses, search.address_count) : NULL;
 
-	if (!conditions) {
+	const uint8_t **texts =
+		conditions ? quest_texts(quest, addresses, search.address_count) : NULL;
+
+	if (!texts) {
+		free(conditions);
 		free(addresses);
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	}
 	search.addresses = addresses;
 	search.conditions = conditions;
+	search.texts = texts;
 	/* The thread's words first: a step must come back. */
 	if (quest->thread && quest->direction == BH_BACKWARD) {
 		unsigned int count = bh_engine_stack_words(replay, quest->thread, words);
@@ -402,6 +427,7 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 	bh_engine_allow_poll(replay, 1);
 	struct bh_error *error =
 		bh_timeline_search(replay->timeline, &search, quest->direction, find_ret);
+	free(texts);
 	free(conditions);
 	free(addresses);
 	return error;

@@ -35,6 +35,7 @@ struct chunk {
 	int skip_planted;	  /* of the next run */
 	struct bh_position start; /* of this piece */
 	uint64_t *ordinals;	  /* by address, then one for the watchpoints */
+	uint64_t *planted;	  /* room for the addresses */
 	struct hit hit;
 	int has_hit;
 	enum bh_arrival arrival;
@@ -64,10 +65,26 @@ static size_t address_index(const struct bh_search *search, uint64_t address)
 	return search->address_count;
 }
 
+/* Is what the breakpoint was set in still, or already, at its address? */
+static int has_its_text(const struct chunk *chunk, size_t index)
+{
+	const uint8_t *const *texts = chunk->search->texts;
+	uint8_t bytes[BH_SEARCH_TEXT];
+
+	return !texts || !texts[index] ||
+	       (bh_copy_read(chunk->timeline->current, chunk->search->addresses[index], bytes,
+			     sizeof(bytes)) == sizeof(bytes) &&
+		!memcmp(bytes, texts[index], sizeof(bytes)));
+}
+
 static struct bh_error *plant(struct chunk *chunk)
 {
-	return bh_copy_plant(chunk->timeline->current, chunk->search->addresses,
-			     chunk->search->address_count, NULL);
+	size_t count = 0;
+
+	for (size_t i = 0; i < chunk->search->address_count; i++)
+		if (has_its_text(chunk, i))
+			chunk->planted[count++] = chunk->search->addresses[i];
+	return bh_copy_plant(chunk->timeline->current, chunk->planted, count, NULL);
 }
 
 static void fill_limits(const struct chunk *chunk, struct bh_limits *limits)
@@ -271,7 +288,9 @@ static struct bh_error *step_to(struct chunk *chunk, struct bh_position limit)
 	fill_limits(chunk, &limits);
 	while (bh_position_compare(timeline->position, limit) < 0) {
 		uint64_t pc = bh_copy_pc(timeline->current);
-		if (!chunk->skip_planted && address_index(search, pc) < search->address_count)
+		size_t index = address_index(search, pc);
+		if (!chunk->skip_planted && index < search->address_count &&
+		    has_its_text(chunk, index))
 			consider_exact(chunk, pc, 0);
 		chunk->skip_planted = 0;
 		BH_TRY(bh_copy_step(timeline->current, &limits, &end));
@@ -583,7 +602,8 @@ struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct b
 
 	if (!timeline->current->is_exact || timeline->current->is_over)
 		BH_TRY(bh_timeline_seek(timeline, timeline->position, &arrival));
-	chunk.ordinals = calloc(search->address_count + 1, sizeof(*chunk.ordinals));
+	chunk.ordinals = calloc(2 * search->address_count + 1, sizeof(*chunk.ordinals));
+	chunk.planted = chunk.ordinals + search->address_count + 1;
 	if (!chunk.ordinals)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	struct bh_error *error = bh_probe_set_fill(timeline->probes, &timeline->space,

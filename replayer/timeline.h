@@ -43,11 +43,16 @@ enum bh_arrival {
 
 /* --- searching --- */
 
+#define BH_SEARCH_TEXT 16
+
 struct bh_search {
 	const uint64_t *addresses; /* breakpoints, ascending */
 	size_t address_count;
 	/* As many: what decides about each, or NULL when only accept can tell. NULL: for none. */
 	const struct bh_probe_condition *const *conditions;
+	/* As many: the first BH_SEARCH_TEXT bytes that must be there, or NULL: whatever there is.
+	 * In the course of time several programs may lie at an address. NULL: all are. */
+	const uint8_t *const *texts;
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
 	uint64_t watch_dr7;
 	/* Asked at each hit, the current copy stands there: is it one? Not about hits that

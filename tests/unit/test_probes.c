@@ -465,6 +465,28 @@ static void test_many(struct bh_timeline *timeline, unsigned int *seed)
 	check(is_ok, "several breakpoints side by side likewise");
 }
 
+/* In the course of time several programs may lie at an address: a breakpoint is in one of them. */
+static void test_text(struct bh_timeline *timeline)
+{
+	uint8_t bytes[BH_SEARCH_TEXT];
+	const uint8_t *texts[] = {bytes};
+	uint64_t address = BASE + machine_entries[0] + BH_ENTRY_BYTES;
+	struct bh_search search = {
+		.addresses = &address, .address_count = 1, .texts = texts, .limit_event = TO};
+	const struct bh_position start = {FROM, 0, 0};
+	enum bh_arrival arrival;
+	struct bh_find find, other;
+
+	memcpy(bytes, text + (address - BASE), sizeof(bytes));
+	must(bh_timeline_seek(timeline, start, &arrival));
+	must(bh_timeline_search(timeline, &search, BH_FORWARD, &find));
+	bytes[BH_SEARCH_TEXT - 1] ^= 1;
+	must(bh_timeline_seek(timeline, start, &arrival));
+	must(bh_timeline_search(timeline, &search, BH_FORWARD, &other));
+	check(find.found == BH_FOUND_BREAKPOINT && other.found == BH_FOUND_LIMIT,
+	      "a breakpoint stops only in the program that it was set in");
+}
+
 /* Where signals come up, which take the jumps away. */
 static int is_in_fault(uint64_t pc)
 {
@@ -595,6 +617,7 @@ int main(int argc, char **argv)
 	test_no_stops(timeline, map);
 	test_each_instruction(timeline, &seed);
 	test_many(timeline, &seed);
+	test_text(timeline);
 	bh_timeline_destroy(timeline);
 	bh_code_map_destroy(map);
 	bh_tick_text_destroy(tick_text);

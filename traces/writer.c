@@ -35,8 +35,10 @@ struct kept {
 };
 
 struct bh_trace_writer {
-	uint64_t coming;	       /* number of the event that comes next */
-	struct bh_event_window window; /* its ring has those that aren't yet encoded, too */
+	/* What every event needs is in one line of the processor's cache, and another of the ring.
+	 */
+	uint64_t coming;     /* number of the event that comes next */
+	uint64_t next_event; /* number of the next one to be encoded */
 	int fd;
 	char *path;
 	int is_regular;	 /* can be cut and positioned; a device like /dev/null can't */
@@ -48,7 +50,6 @@ struct bh_trace_writer {
 	struct bh_event_columns *full_first; /* full ones that wait for a flush, in order */
 	struct bh_event_columns **full_end;
 	struct bh_event_columns *spare;
-	uint64_t next_event;	/* number of the next event to be encoded */
 	uint32_t partial_count; /* events of `columns` that are in the partial chunk */
 	const char *fault;	/* of the event next_event, if that came and is refused */
 	int no_memory;
@@ -65,6 +66,7 @@ struct bh_trace_writer {
 	/* The buffers are in use: a signal handler must leave them alone. */
 	volatile int is_busy;
 	struct bh_packer *packer;
+	struct bh_event_window window; /* its ring has the events that aren't yet encoded, too */
 };
 
 static struct bh_error *out_of_memory(void)
@@ -325,14 +327,11 @@ static void event_is_missing(struct bh_trace_writer *writer)
 		writer->fault = "the numbers of the events have a gap";
 }
 
-/* The fields were stored a moment ago: a wider load than those stores would have to wait until they
- * have left the processor, so the compiler must not put fields together. */
+/* Field by field: they were stored a moment ago, and a wider load than those stores would have to
+ * wait until they have left the processor. */
 #define KEEP(to, event, field)                                                                     \
-	do {                                                                                       \
-		__typeof__((to)->field) kept_ = (event)->field;                                    \
-		__asm__("" : "+r"(kept_));                                                         \
-		(to)->field = kept_;                                                               \
-	} while (0)
+	(*(volatile __typeof__((to)->field) *)&(to)->field =                                       \
+		 *(const volatile __typeof__((to)->field) *)&(event)->field)
 
 void bh_trace_write_event(struct bh_trace_writer *writer, const struct bh_event *event)
 {

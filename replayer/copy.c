@@ -93,6 +93,7 @@ struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret)
 	bh_copy_disarm(copy);
 	*other = *copy;
 	other->planted = planted;
+	other->over = NULL;
 	other->tracee = NULL;
 	struct bh_error *error =
 		bh_tracee_fork(copy->tracee, copy->space->after_fork, &other->tracee);
@@ -117,6 +118,7 @@ void bh_copy_destroy(struct bh_copy *copy)
 		return;
 	bh_tracee_destroy(copy->tracee);
 	free(copy->planted);
+	free(copy->over);
 	free(copy);
 }
 

@@ -94,6 +94,7 @@ struct bh_copy {
 	 * checkpoints. Not the time by the clock, in which other work may have had the CPU. */
 	uint64_t cost_ns;
 	uint64_t pages;		    /* a checkpoint's own ones, about */
+	struct bh_over *over;	    /* see copy_over.c; or NULL */
 	struct bh_planted *planted; /* ascending by address */
 	size_t planted_count;
 	uint64_t written_stop_event;	  /* what bh_gate.stop_event holds */

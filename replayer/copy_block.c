@@ -60,6 +60,11 @@ void bh_blocks_destroy(struct bh_blocks *blocks)
 	free(blocks);
 }
 
+int bh_blocks_is_program(const struct bh_blocks *blocks, uint64_t address)
+{
+	return blocks && blocks->is_program && blocks->is_program(address);
+}
+
 static void decode(struct bh_blocks *blocks, struct block *block, size_t available)
 {
 	struct bh_instruction instruction;

@@ -23,6 +23,12 @@ struct bh_error *bh_copy_prepare_step(struct bh_copy *copy, const struct bh_limi
  * is_alive_ret: else the process ends, which end tells. */
 struct bh_error *bh_copy_deliver(struct bh_copy *copy, struct bh_wait *wait, struct bh_end *end,
 				 int *is_alive_ret);
+/* Where a copy of a program's instruction at pc is that goes on behind it; 0: there is none. */
+uint64_t bh_copy_over(struct bh_copy *copy, uint64_t pc);
+/* The instruction of which that is a copy, where a signal came up; 0: it isn't one. pushed_ret:
+ * what the stack pointer is too low. */
+uint64_t bh_copy_over_origin(const struct bh_copy *copy, uint64_t pc, uint64_t *pushed_ret);
+int bh_blocks_is_program(const struct bh_blocks *blocks, uint64_t address);
 /* Sets the program counter. */
 void bh_copy_set_pc(struct bh_copy *copy, uint64_t pc);
 

@@ -304,22 +304,25 @@ static int fail_probe_load(struct bh_copy *copy)
 }
 
 /*
- * A signal comes up in the displaced code of a probe: it is that of the original instruction, for
- * which the handler looks. The handler may go on behind it or try it again, in the original text,
- * perhaps in the middle of what a jump replaces. So the jumps are gone from then on; the int3s in
- * their places do it.
+ * A signal comes up in displaced code: it is that of the original instruction, for which the
+ * handler looks. The handler may go on behind it or try it again, in the original text, perhaps in
+ * the middle of what a jump replaces. So the jumps are gone from then on; the int3s in their places
+ * do it.
  */
 static void take_back(struct bh_copy *copy)
 {
 	uint64_t pushed;
-	uint64_t origin =
-		copy->armed ? bh_probe_set_origin(copy->armed, bh_copy_pc(copy), &pushed) : 0;
+	uint64_t pc = bh_copy_pc(copy);
+	uint64_t origin = copy->armed ? bh_probe_set_origin(copy->armed, pc, &pushed) : 0;
 
+	if (origin)
+		bh_probe_set_lift(copy->armed, copy);
+	else
+		origin = bh_copy_over_origin(copy, pc, &pushed);
 	if (!origin)
 		return;
 	bh_tracee_registers(copy->tracee)->rsp += pushed;
 	bh_copy_set_pc(copy, origin);
-	bh_probe_set_lift(copy->armed, copy);
 }
 
 static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
@@ -387,16 +390,33 @@ static void settle(struct bh_copy *copy, const struct bh_limits *limits, const s
 	}
 }
 
-int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
+/* Does something that nodes execute, displaced or not, fire a debug register? */
+static int is_watched(const struct bh_limits *limits)
 {
 	uint64_t watches = limits->watch_dr7;
 
-	/* The stubs of probes never fire those. */
 	for (unsigned int i = 0; i < BH_DEBUG_REGISTERS; i++)
 		if (limits->simulator_watches >> i & 1)
 			watches &= ~(3ull << (2 * i));
+	return (watches & 0xff) != 0;
+}
+
+int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
+{
 	return limits->probes && !bh_probe_set_is_empty(limits->probes) && !copy->is_counting &&
-	       !(watches & 0xff);
+	       !is_watched(limits);
+}
+
+/* What executes the instruction here and goes on, so that no step is needed; 0: there is nothing.
+ */
+static uint64_t find_displaced(struct bh_copy *copy, const struct bh_limits *limits)
+{
+	uint64_t pc = bh_copy_pc(copy);
+
+	if (!limits->probes || copy->is_counting || is_watched(limits))
+		return 0;
+	uint64_t displaced = bh_probe_set_displaced(limits->probes, pc, 1);
+	return displaced ? displaced : bh_copy_over(copy, pc);
 }
 
 /* Executes the instruction at the start of a run, which may be planted. Returns is_done: the run
@@ -404,9 +424,7 @@ int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limi
 static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits *limits,
 				    struct bh_end *end, int *is_done_ret)
 {
-	uint64_t displaced = bh_copy_uses_probes(copy, limits)
-				     ? bh_probe_set_displaced(limits->probes, bh_copy_pc(copy), 1)
-				     : 0;
+	uint64_t displaced = find_displaced(copy, limits);
 	*is_done_ret = 0;
 	if (displaced) {
 		bh_copy_set_pc(copy, displaced);
@@ -481,6 +499,8 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 	BH_TRY(bh_tracee_watch(copy->tracee, limits->watch_addresses, limits->watch_dr7));
 	if (limits->skip_planted)
 		BH_TRY(leave_start(copy, limits, &end, &is_done));
+	/* Where that had to map memory in the process, it was switched off. */
+	BH_TRY(bh_tracee_watch(copy->tracee, limits->watch_addresses, limits->watch_dr7));
 	if (!is_done)
 		BH_TRY(run_freely(copy, limits, &end));
 	settle(copy, limits, &end);

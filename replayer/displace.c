@@ -12,6 +12,7 @@ struct emitter {
 	uint8_t *room;
 	size_t at, capacity;
 	uint64_t address; /* of room[0] */
+	int is_far;
 	int failed;
 };
 
@@ -46,6 +47,32 @@ static void emit_relative(struct emitter *emitter, const char *opcode, size_t co
 {
 	emit(emitter, opcode, count);
 	emit_distance(emitter, emitter->address + emitter->at + 4, target);
+}
+
+static void emit_jump(struct emitter *emitter, uint64_t target)
+{
+	if (!emitter->is_far) {
+		emit_relative(emitter, "\xe9", 1, target);
+		return;
+	}
+	emit(emitter, "\xff\x25\0\0\0\0", 6); /* jmp *0(%rip) */
+	emit(emitter, &target, sizeof(target));
+}
+
+#define FAR_JUMP_BYTES 14
+
+static void emit_conditional_jump(struct emitter *emitter, unsigned int condition, uint64_t target)
+{
+	const uint8_t near[] = {0x0f, (uint8_t)(0x80 | condition)};
+	/* Over the far jump, on the opposite condition. */
+	const uint8_t far[] = {(uint8_t)(0x70 | (condition ^ 1)), FAR_JUMP_BYTES};
+
+	if (emitter->is_far) {
+		emit(emitter, far, sizeof(far));
+		emit_jump(emitter, target);
+	} else {
+		emit_relative(emitter, (const char *)near, sizeof(near), target);
+	}
 }
 
 /* As it is, but what is relative to its end (4 bytes at displacement; 0: nothing). */
@@ -107,7 +134,7 @@ static int displace_call(struct emitter *emitter, const uint8_t *code, uint64_t 
 
 	if (operation->is_direct && code[0] == 0xe8) {
 		emit_push(emitter, from + operation->length);
-		emit_relative(emitter, "\xe9", 1, operation->target);
+		emit_jump(emitter, operation->target);
 		return 1;
 	}
 	if (operation->is_direct || !parse_indirect(code, operation->length, &indirect))
@@ -138,7 +165,7 @@ static int displace_jump(struct emitter *emitter, const uint8_t *code, uint64_t 
 	struct indirect indirect;
 
 	if (operation->is_direct) {
-		emit_relative(emitter, "\xe9", 1, operation->target);
+		emit_jump(emitter, operation->target);
 		return 1;
 	}
 	if (!parse_indirect(code, operation->length, &indirect))
@@ -163,7 +190,6 @@ static int displace_other(struct emitter *emitter, struct bh_disassembler *disas
 			  const uint8_t *code, uint64_t from, size_t length)
 {
 	struct bh_instruction instruction;
-	char jump[2] = "\x0f";
 	size_t unused;
 
 	if (!bh_disassembler_decode(disassembler, code, length, &instruction) ||
@@ -171,8 +197,8 @@ static int displace_other(struct emitter *emitter, struct bh_disassembler *disas
 	    bh_instruction_classify(code, length, &unused) != BH_INSTRUCTION_PLAIN)
 		return 0;
 	if (instruction.is_jump) {
-		jump[1] = (char)(0x80 | instruction.condition);
-		emit_relative(emitter, jump, 2, from + length + (uint64_t)instruction.distance);
+		emit_conditional_jump(emitter, instruction.condition,
+				      from + length + (uint64_t)instruction.distance);
 	} else {
 		emit_copy(emitter, code, length, instruction.displacement, from);
 	}
@@ -203,7 +229,8 @@ static int displace_one(struct emitter *emitter, struct bh_disassembler *disasse
 int bh_displace(struct bh_disassembler *disassembler, const struct bh_displace_request *request,
 		struct bh_displaced *displaced_ret)
 {
-	struct emitter emitter = {request->room, 0, request->capacity, request->to, 0};
+	struct emitter emitter = {request->room,   0, request->capacity, request->to,
+				  request->is_far, 0};
 	struct bh_displaced displaced = {
 		.from = request->from, .to = request->to, .window = (uint8_t)request->window};
 	struct bh_operation operation;
@@ -228,7 +255,7 @@ int bh_displace(struct bh_disassembler *disassembler, const struct bh_displace_r
 			return 0;
 	}
 	if (!has_ended)
-		emit_relative(&emitter, "\xe9", 1, request->from + request->window);
+		emit_jump(&emitter, request->from + request->window);
 	displaced.size = (uint8_t)emitter.at;
 	if (emitter.failed)
 		return 0;

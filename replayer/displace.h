@@ -33,6 +33,7 @@ struct bh_displace_request {
 	uint64_t slot; /* address of a word beside `to` that calls use */
 	uint8_t *room;
 	size_t capacity;
+	int is_far; /* more than 2 GiB from its place; then operands relative to it are refused */
 };
 
 /* Writes the displaced code. Returns 0 if that can't be done with certainty. */

@@ -128,7 +128,7 @@ static uint64_t code_size(size_t entry_count)
 
 uint64_t bh_tick_text_stub_size(size_t entry_count)
 {
-	return PAGE + code_size(entry_count) + BH_PROBE_PAGES * PAGE;
+	return PAGE + code_size(entry_count) + (BH_PROBE_PAGES + 1) * PAGE;
 }
 
 static struct bh_error *check_layout(const struct bh_tick_layout *layout)
@@ -293,6 +293,11 @@ int bh_tick_text_contains(const struct bh_tick_text *text, uint64_t offset)
 uint64_t bh_tick_text_probe_pages(const struct bh_tick_text *text)
 {
 	return (uint64_t)text->stub_offset + PAGE + text->code_size;
+}
+
+uint64_t bh_tick_text_over_page(const struct bh_tick_text *text)
+{
+	return bh_tick_text_probe_pages(text) + BH_PROBE_PAGES * PAGE;
 }
 
 uint64_t bh_tick_text_trap(const struct bh_tick_text *text)

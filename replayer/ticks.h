@@ -65,9 +65,11 @@ uint64_t bh_tick_text_stub_size(size_t entry_count);
 size_t bh_tick_text_requests(const struct bh_tick_text *text, uint64_t base, int is_counting,
 			     struct bh_map_request requests_ret[BH_TICK_REQUESTS]);
 
-/* Offset from base of so many pages beside the stubs, for probes (probe.h). */
+/* Offset from base of so many pages beside the stubs, for probes (probe.h), and of one behind them,
+ * for displaced instructions of programs (copy_over.c). */
 #define BH_PROBE_PAGES 8
 uint64_t bh_tick_text_probe_pages(const struct bh_tick_text *text);
+uint64_t bh_tick_text_over_page(const struct bh_tick_text *text);
 /* Is there an entry at base + offset? */
 int bh_tick_text_is_entry(const struct bh_tick_text *text, uint64_t offset);
 /* Number of the first entry at or above offset (entry_count if none), and its offset. */

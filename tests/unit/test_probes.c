@@ -25,6 +25,7 @@
 #define DATA_BYTES 0x1000ull
 #define DATA	   (BASE + 0x100000)
 #define STUBS	   0x200000
+#define FAR_BASE   0x300000000000ull
 #define EVENTS	   400
 #define FROM	   100 /* the stretch */
 #define TO	   140
@@ -590,16 +591,61 @@ static void test_windows(void)
 	}
 }
 
+static void test_as_kernel(const struct bh_tick_text *tick_text, struct bh_code_map *map,
+			   unsigned int *seed)
+{
+	struct bh_timeline_config config = {.run = run_machine, .last_event = EVENTS};
+	struct bh_timeline *timeline;
+
+	must(bh_timeline_create(&config, &timeline));
+	must(bh_timeline_add_region(timeline, BASE, tick_text, map));
+	asking = timeline;
+	record_stretch(timeline);
+	list_instructions();
+	test_no_stops(timeline, map);
+	test_each_instruction(timeline, seed);
+	test_many(timeline, seed);
+	test_text(timeline);
+	bh_timeline_destroy(timeline);
+}
+
+static int is_program(uint64_t address)
+{
+	return address - BASE < TEXT_BYTES;
+}
+
+/* The same as a program's text: breakpoints keep their int3, and what goes on from one is a copy of
+ * the instruction, beside a kernel that is far away and never runs. */
+static void test_as_program(const struct bh_tick_text *tick_text, struct bh_code_map *map,
+			    unsigned int *seed)
+{
+	struct bh_timeline_config config = {
+		.run = run_machine, .last_event = EVENTS, .is_program = is_program};
+	struct bh_timeline *timeline;
+
+	must(bh_timeline_create(&config, &timeline));
+	must(bh_timeline_add_region(timeline, FAR_BASE, tick_text, map));
+	asking = timeline;
+	moment_count = 0;
+	record_stretch(timeline);
+	test_each_instruction(timeline, seed);
+	test_many(timeline, seed);
+	condition_code[CONDITION_VALUE] = 9;
+	const uint64_t address = BASE + machine_entries[0] + BH_ENTRY_BYTES;
+	check(search_is_right(timeline, 0, BH_FORWARD, &address, 1, ASKED) &&
+		      bh_timeline_copy(timeline)->over,
+	      "going on from a breakpoint in a program takes no step");
+	bh_timeline_destroy(timeline);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int seed =
 		argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 0) : (unsigned int)time(NULL);
-	struct bh_timeline_config config = {.run = run_machine, .last_event = EVENTS};
 	struct bh_tick_layout layout = {text, 0, TEXT_BYTES, machine_entries, FUNCTIONS, STUBS};
 	struct bh_code_layout code = {text, TEXT_BYTES, machine_entries, FUNCTIONS, NULL, NULL};
 	struct bh_tick_text *tick_text;
 	struct bh_code_map *map;
-	struct bh_timeline *timeline;
 	uint8_t cpus[128];
 
 	printf("# seed %u\n", seed);
@@ -608,17 +654,9 @@ int main(int argc, char **argv)
 	must(bh_tracee_pin(cpus, sizeof(cpus)));
 	must(bh_tick_text_create(&layout, &tick_text));
 	must(bh_code_map_create(&code, &map));
-	must(bh_timeline_create(&config, &timeline));
-	must(bh_timeline_add_region(timeline, BASE, tick_text, map));
-	asking = timeline;
 	test_windows();
-	record_stretch(timeline);
-	list_instructions();
-	test_no_stops(timeline, map);
-	test_each_instruction(timeline, &seed);
-	test_many(timeline, &seed);
-	test_text(timeline);
-	bh_timeline_destroy(timeline);
+	test_as_kernel(tick_text, map, &seed);
+	test_as_program(tick_text, map, &seed);
 	bh_code_map_destroy(map);
 	bh_tick_text_destroy(tick_text);
 	free(moments);

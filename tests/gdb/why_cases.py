@@ -78,6 +78,14 @@ CASES: List[Tuple[str, int, str, List[str]]] = [
         r"in ip_expire at net/ipv4/ip_fragment\.c:\d+$",
         r"set by h2/swapper-0 at event \d+, 5\.0\d+s, in __mod_timer "]),
 ]
+# What may be told instead on a kernel with debug.config: fib_lookup() is a function of its own that
+# chooses its result without a branch, and the compiler says that the comparison of what an inline
+# function got is that function's.
+ON_DEBUG = {
+    r"where fib_table_lookup\(\) = -EAGAIN$": r"where fib_lookup\(\) = -ENETUNREACH$",
+    r"ip_forward at net/ipv4/ip_forward\.c:\d+\n +if \(ip_hdr\(skb\)->ttl <= 1\)$":
+        r"ip_forward at include/linux/skbuff\.h:\d+$",
+}
 
 
 def recorded(fault: str, status: int) -> str:
@@ -108,6 +116,7 @@ def ask(trace: str, what: str) -> str:
 def test(*faults: str) -> None:
     """All that must be told of these faults."""
     cases: Sequence[Tuple[str, int, str, List[str]]] = [case for case in CASES if case[0] in faults]
+    is_debug = "-debug" in os.environ.get("BACKHOP_KERNELS", "")
     check("there is a case of each fault", {case[0] for case in cases} == set(faults))
     for fault, status, what, patterns in cases:
         trace = recorded(fault, status)
@@ -116,6 +125,8 @@ def test(*faults: str) -> None:
             command = ask(trace, what)
             told = gdb(command)
             for pattern in patterns:
+                if is_debug and pattern in ON_DEBUG:
+                    pattern = f"{pattern}|{ON_DEBUG[pattern]}"
                 matches(f"{fault}: {command}: {pattern[:60]}", pattern, told)
             check(f"{fault}: the replay is where it was", gdb.position() == before,
                   gdb.position())

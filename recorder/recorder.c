@@ -17,6 +17,7 @@
 #include "common/host_time.h"
 #include "common/last_words.h"
 #include "kernel-lib/image.h"
+#include "kernel-lib/node.h"
 #include "posix/inputs.h"
 #include "simulator/output.h"
 #include "traces/trace.h"
@@ -136,17 +137,16 @@ static char *reasons_format(const struct bh_image *image, size_t *size_ret)
 }
 
 static struct bh_error *image_write(struct bh_recorder *recorder, const char *version,
-				    const char *path)
+				    const struct bh_image *image)
 {
 	struct bh_trace_input input = {
 		.role = BH_TRACE_KERNEL, .kind = BH_INPUT_FILE, .was_read = 1, .name = version};
 	char build_id[2 * 64 + 1];
-	struct bh_image *image;
 	size_t length;
 
-	BH_TRY(bh_file_hash(path, "a kernel image", KERNEL_IMAGE_MAX, input.hash, &length));
+	BH_TRY(bh_file_hash(bh_image_path(image), "a kernel image", KERNEL_IMAGE_MAX, input.hash,
+			    &length));
 	input.size = length;
-	BH_TRY(bh_image_open(path, &image));
 	const uint8_t *id = bh_image_build_id(image, &length);
 	if (id && length && length <= 64) {
 		hex_format(id, length, build_id);
@@ -157,29 +157,23 @@ static struct bh_error *image_write(struct bh_recorder *recorder, const char *ve
 		input.text ? bh_trace_write_input(recorder->writer, &input) : out_of_memory();
 
 	free((void *)input.text);
-	bh_image_close(image);
 	return error;
 }
 
-/* Each version once, in the order of the nodes. */
+/* Each version once, in the order of the nodes; the simulation has opened them. */
 static struct bh_error *images_write(struct bh_recorder *recorder)
 {
-	const struct bh_recorder_config *config = &recorder->config;
-	const struct bh_scenario *scenario = config->scenario;
+	const struct bh_scenario *scenario = recorder->config.scenario;
 
 	for (size_t i = 0; i < scenario->node_count; i++) {
 		const char *version = scenario->nodes[i].kernel;
 		size_t first = 0;
-		char *path;
 
 		while (strcmp(scenario->nodes[first].kernel, version))
 			first++;
-		if (first < i)
-			continue;
-		BH_TRY(config->find_kernel(config->find_kernel_arg, version, &path));
-		struct bh_error *error = image_write(recorder, version, path);
-		free(path);
-		BH_TRY(error);
+		if (first == i)
+			BH_TRY(image_write(recorder, version,
+					   bh_node_image(bh_sim_node(recorder->sim, (uint32_t)i))));
 	}
 	return NULL;
 }

@@ -95,16 +95,28 @@ static int32_t read_distance(const uint8_t *bytes)
 	return distance;
 }
 
-/* Whatever might be a near call or jump. */
+/* Opcode bytes of a near call or jump, or of a lea that forms an address relative to its end: how
+ * many come before the distance; 0: it is none. A prefix comes before them. */
+static unsigned int opcode_length(const uint8_t *code)
+{
+	if ((code[0] & 0xfe) == 0xe8)
+		return 1;
+	if ((code[0] == 0x0f && (code[1] & 0xf0) == 0x80) ||
+	    (code[0] == 0x8d && (code[1] & 0xc7) == 0x05))
+		return 2;
+	return 0;
+}
+
+/* Wherever there might be one. */
 static void scan_text(struct bh_code_map *map)
 {
 	const uint8_t *text = map->layout.text;
 
 	for (uint64_t at = 0; at + 6 <= map->layout.size; at++) {
-		if ((text[at] & 0xfe) == 0xe8)
-			add_bit(map, map->targets, at + 5 + (uint64_t)read_distance(text + at + 1));
-		else if (text[at] == 0x0f && (text[at + 1] & 0xf0) == 0x80)
-			add_bit(map, map->targets, at + 6 + (uint64_t)read_distance(text + at + 2));
+		unsigned int length = opcode_length(text + at);
+		if (length)
+			add_bit(map, map->targets,
+				at + length + 4 + (uint64_t)read_distance(text + at + length));
 	}
 }
 

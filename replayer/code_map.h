@@ -6,7 +6,8 @@
  *
  * How it is known where jumps lead, without symbols (an image has none):
  *  - any five or six bytes of the image that might be a near call or jump, at any offset, count as
- *    one: also those of code that nobody looks at, and those that are no code;
+ *    one: also those of code that nobody looks at, and those that are no code; the same goes for a
+ *    lea that forms an address of code;
  *  - the instructions of the function itself are followed from its entry along all its direct
  *    jumps, into the parts that the compiler put elsewhere, too;
  *  - an indirect jump leads to an address that the image's data holds, all of which the loader must

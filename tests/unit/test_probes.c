@@ -556,6 +556,8 @@ static const struct window_case window_cases[] = {
 	{"no room before the next function", CODE("\x5b\xc3"), 0, 0},
 	{"a near jump to the second, from anywhere",
 	 CODE("\x50\x58\x50\x58\x90\xc3\xe9\xf6\xff\xff\xff"), 0, 0},
+	{"its address formed, from anywhere",
+	 CODE("\x50\x58\x50\x58\x90\xc3\x48\x8d\x05\xf4\xff\xff\xff"), 0, 0},
 	/* lea table(%rip), %rdx; movslq (%rdx), %rax; add %rdx, %rax; jmp *%rax */
 	{"a switch that leads into it",
 	 CODE("\x90\x90\x90\x90\x90\x90\x48\x8d\x15\xe2\xff\xff\xff\x48\x63\x02\x48\x01"

@@ -244,7 +244,7 @@ static void test_ways(void)
 		is_ok = compare_ways(address, place, i < DIGEST_ROUNDS, &found);
 	}
 	printf("# %zu hits, %lu times asked\n", found, asked);
-	check(is_ok && found > ADDRESSES && asked > found,
+	check(is_ok && found > ADDRESSES / 4 && asked > found,
 	      "inside functions, probes find what int3s find, forwards and backwards");
 }
 

@@ -157,6 +157,10 @@ long bh_memory_mmap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_munmap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_mprotect(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_brk(struct bh_task *task, const struct pt_regs *regs);
+/* Moves pages to where nothing is; 0, or -errno. What is one mapping for a program may be several
+ * for the host, which joins them or not as it likes (after mprotect, after a fork), and moves one
+ * at a time. */
+int bh_memory_move(uint64_t old, uint64_t length, uint64_t to);
 long bh_memory_mremap(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_madvise(struct bh_task *task, const struct pt_regs *regs);
 long bh_memory_mincore(struct bh_task *task, const struct pt_regs *regs);

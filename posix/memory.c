@@ -500,6 +500,40 @@ long bh_memory_brk(struct bh_task *task, const struct pt_regs *regs)
 	return (long)wanted;
 }
 
+int bh_memory_move(uint64_t old, uint64_t length, uint64_t to)
+{
+	uint64_t done = 0;
+
+	while (done < length) {
+		uint64_t piece = length - done;
+
+		while (mremap((void *)(old + done), piece, piece, MREMAP_MAYMOVE | MREMAP_FIXED,
+			      (void *)(to + done)) == MAP_FAILED) {
+			if (errno != EFAULT || piece == BH_PAGE_SIZE)
+				return -errno;
+			piece = bh_page_up(piece / 2);
+		}
+		done += piece;
+	}
+	return 0;
+}
+
+/* new_length isn't less than old_length. */
+static int move(const struct bh_region *region, uint64_t old, uint64_t old_length, uint64_t to,
+		uint64_t new_length)
+{
+	if (mremap((void *)old, old_length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   (void *)to) != MAP_FAILED)
+		return 0;
+	if (errno != EFAULT || (region->file && new_length > old_length))
+		return -errno;
+	if (new_length > old_length &&
+	    mmap((void *)(to + old_length), new_length - old_length, region->prot,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return -errno;
+	return bh_memory_move(old, old_length, to);
+}
+
 /* Moves or grows [old, old + old_length), which lies in one region. */
 static long remap(struct bh_mm *mm, uint64_t old, uint64_t old_length, uint64_t to,
 		  uint64_t new_length)
@@ -511,9 +545,15 @@ static long remap(struct bh_mm *mm, uint64_t old, uint64_t old_length, uint64_t 
 		region.offset += old - region.start;
 	if (region.text)
 		region.text_offset += old - region.start;
-	if (mremap((void *)old, old_length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   (void *)to) == MAP_FAILED)
-		return -errno;
+	if (new_length < old_length) {
+		ret = bh_mm_unmap(mm, old + new_length, old + old_length);
+		if (ret)
+			return ret;
+		old_length = new_length;
+	}
+	ret = move(&region, old, old_length, to, new_length);
+	if (ret)
+		return ret;
 	ret = bh_regions_remove(mm, old, old + old_length);
 	if (!ret)
 		ret = remember(mm, to, new_length, region.prot, region.file, region.offset);

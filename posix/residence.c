@@ -59,19 +59,10 @@ static void fail(const struct bh_mm *mm, uint64_t address)
 	abort();
 }
 
-/* The host may hold a region in several pieces (after mprotect and back), and moves one at a time:
- * then it is moved page by page. */
 static void move_range(const struct bh_mm *mm, uint64_t from, uint64_t to, uint64_t length)
 {
-	if (mremap((void *)from, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)to) !=
-	    MAP_FAILED)
-		return;
-	if (errno != EFAULT)
+	if (bh_memory_move(from, length, to))
 		fail(mm, from);
-	for (uint64_t done = 0; done < length; done += BH_PAGE_SIZE)
-		if (mremap((void *)(from + done), BH_PAGE_SIZE, BH_PAGE_SIZE,
-			   MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(to + done)) == MAP_FAILED)
-			fail(mm, from + done);
 }
 
 static void move_all(const struct bh_mm *mm, int fixed, int to_aside)

@@ -43,7 +43,7 @@ endif
 # V=1 shows the commands.
 Q      = $(if $(V),,@)
 CC     = gcc
-LAYERS = common kernel-lib posix simulator traces recorder replayer
+LAYERS = common kernel-lib posix simulator traces snapshots recorder replayer
 
 # One range of host code may make system calls (Syscall User Dispatch takes exactly one), so the
 # program is static, and it is built without AVX, shadow stacks or omitted frame pointers, so that

@@ -14,6 +14,8 @@
 #include "common/host_time.h"
 #include "common/link_maps.h"
 #include "recorder/recorder.h"
+#include "replayer/engine.h"
+#include "snapshots/snapshot.h"
 
 struct record {
 	struct bh_scenario_file file;
@@ -22,6 +24,7 @@ struct record {
 	struct bh_recorder *recorder;
 	struct bh_live_run live;
 	struct bh_shell *shell;
+	int takes_snapshots;
 };
 
 /* NAME.bht in the current folder, whatever the name has in it. */
@@ -76,6 +79,7 @@ static struct bh_error *record_scenario(struct record *record, const char *folde
 		.program_arguments_size = record->file.arguments_size,
 		.find_kernel = bh_find_kernel,
 		.spin_limit_s = shell->node ? 0 : spin_limit_s,
+		.restored = record->takes_snapshots ? bh_replay_restored : NULL,
 		.observer = bh_live_run_observer(&record->live),
 	};
 
@@ -123,7 +127,7 @@ static int print_result(const struct bh_summary *summary, int is_json, int is_qu
 
 static int cmd_record(int argc, char **argv)
 {
-	int is_json = 0, is_quiet = 0, is_for_rr = 0;
+	int is_json = 0, is_quiet = 0, is_for_rr = 0, has_no_snapshots = 0;
 	const char *folder = ".", *seed = NULL, *spin_limit = NULL;
 	unsigned int spin_limit_s = 0;
 	struct bh_shell_options shell = {0};
@@ -132,6 +136,7 @@ static int cmd_record(int argc, char **argv)
 		{"json", &is_json, NULL},
 		{"quiet", &is_quiet, NULL},
 		{"rr", &is_for_rr, NULL},
+		{"no-snapshots", &has_no_snapshots, NULL},
 		{"files", NULL, &folder},
 		{"seed", NULL, &seed},
 		{"spin-limit", NULL, &spin_limit},
@@ -154,6 +159,9 @@ static int cmd_record(int argc, char **argv)
 		return status;
 	if (is_for_rr)
 		return bh_cli_fail(bh_rr_record(bh_cli_arguments(), record.trace));
+	record.takes_snapshots = !has_no_snapshots && !shell.node && !bh_build_registered();
+	if (record.takes_snapshots)
+		bh_snapshots_fix_addresses(bh_cli_arguments());
 	struct bh_error *error = bh_live_run_spin_limit(spin_limit, &spin_limit_s);
 	if (!error)
 		error = bh_scenario_arguments_open(argc, argv, seed, &record.file);
@@ -196,6 +204,9 @@ const struct bh_command bh_command_record = {
 		"  --seed N           use this seed instead of the scenario's\n"
 		"  --spin-limit S     give up a node that has the CPU for so many seconds without\n"
 		"                     an event (default: 60; 0: never)\n"
+		"  --no-snapshots     keep nothing in the cache that lets a replay on this machine "
+		"begin\n"
+		"                     elsewhere than at the beginning\n"
 		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
 		"it ends.\n"
 		"                  Ctrl-] leaves it. Lines from a file or pipe are typed one by "

@@ -18,6 +18,8 @@
 #include "replayer/engine.h"
 #include "replayer/gdb_server.h"
 #include "replayer/lineage.h"
+#include "simulator/build.h"
+#include "snapshots/snapshot.h"
 #include "traces/trace.h"
 
 /* --- with a gdb of our own --- */
@@ -237,6 +239,8 @@ static int cmd_replay(int argc, char **argv)
 					    "what rr recorded has no --at and no --serve");
 		return bh_cli_fail(bh_rr_replay(arguments.file, arguments.gdb));
 	}
+	if (!bh_build_registered())
+		bh_snapshots_fix_addresses(bh_cli_arguments());
 	error = bh_trace_open_for_replay(arguments.file, &trace);
 	if (error)
 		return bh_cli_fail(error);

@@ -36,7 +36,7 @@ _backhop() {
 	esac
 	case ${COMP_WORDS[1]} in
 	run) words='--json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
-	record) words='--output --rr --json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
+	record) words='--output --rr --no-snapshots --json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
 	replay) words='--at --node --serve' pattern='bht' ;;
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;

@@ -511,6 +511,15 @@ struct bh_error *bh_image_open(const char *path, struct bh_image **image_ret)
 	return NULL;
 }
 
+struct bh_error *bh_image_reopen(struct bh_image *image)
+{
+	image->fd = open(image->path, O_RDONLY | O_CLOEXEC);
+	return image->fd >= 0
+		       ? NULL
+		       : bh_error_new(BH_ERR_INPUT, "The kernel image %s can't be opened: %s.",
+				      image->path, strerror(errno));
+}
+
 void bh_image_close(struct bh_image *image)
 {
 	if (!image)

@@ -18,6 +18,8 @@ struct bh_image;
 struct bh_error *bh_image_open(const char *path, struct bh_image **image_ret);
 /* Takes NULL. Nodes that are still mapped stay valid. */
 void bh_image_close(struct bh_image *image);
+/* Its descriptor is another process's: opens the file again. */
+struct bh_error *bh_image_reopen(struct bh_image *image);
 
 /* All answers are valid until bh_image_close(). */
 const char *bh_image_path(const struct bh_image *image);

@@ -28,7 +28,7 @@ struct bh_node {
 	const struct bh_image *image;
 	unsigned int id;
 	unsigned long base;
-	unsigned long sp; /* of the idle task while the host runs */
+	unsigned long *sp; /* of the idle task while the host runs; in control */
 	enum bh_node_state state;
 	int how; /* it died: BH_HALT_* */
 	unsigned long ram_bytes;
@@ -42,6 +42,7 @@ struct bh_node {
 struct control {
 	struct bh_node *node;
 	struct bh_boot boot;
+	unsigned long sp;
 };
 _Static_assert(sizeof(struct control) <= PAGE_BYTES, "the control page is too small");
 
@@ -68,7 +69,7 @@ static void node_idle(void *host)
 	struct bh_node *node = bh_node_current();
 
 	node->state = BH_NODE_IDLE;
-	bh_stack_switch(&node->sp, node->boot->host_sp);
+	bh_stack_switch(node->sp, node->boot->host_sp);
 	node->state = BH_NODE_RUNNING;
 }
 
@@ -78,7 +79,7 @@ void bh_node_halt(struct bh_node *node, int how, const char *reason)
 	node->how = how;
 	snprintf(node->death, sizeof(node->death), "%s", reason);
 	for (;;)
-		bh_stack_switch(&node->sp, node->boot->host_sp);
+		bh_stack_switch(node->sp, node->boot->host_sp);
 }
 
 static void __attribute__((noreturn)) node_halt(void *host, int how, const char *reason)
@@ -101,7 +102,7 @@ static void prepare_boot_stack(struct bh_node *node)
 	frame[3] = (unsigned long)node->boot;		     /* r12 */
 	frame[4] = node->base + bh_image_entry(node->image); /* rbx */
 	frame[6] = (unsigned long)bh_boot_stack_start;
-	node->sp = (unsigned long)frame;
+	*node->sp = (unsigned long)frame;
 }
 
 static struct bh_error *map_range(const struct bh_node *node, unsigned long offset,
@@ -132,6 +133,7 @@ static struct bh_error *map_node(struct bh_node *node, unsigned long ram_bytes)
 	BH_TRY(map_range(node, CONTROL_OFFSET, PAGE_BYTES));
 	control->node = node;
 	node->boot = &control->boot;
+	node->sp = &control->sp;
 	return bh_image_map(node->image, node->base);
 }
 
@@ -251,7 +253,7 @@ void bh_node_reset(struct bh_node *node)
 static void node_run(struct bh_node *node)
 {
 	node->state = BH_NODE_RUNNING;
-	bh_stack_switch(&node->boot->host_sp, node->sp);
+	bh_stack_switch(&node->boot->host_sp, *node->sp);
 }
 
 struct bh_error *bh_node_boot(struct bh_node *node)
@@ -306,7 +308,7 @@ struct bh_boot *bh_node_boot_record(struct bh_node *node)
 
 const unsigned long *bh_node_saved_stack(const struct bh_node *node)
 {
-	return &node->sp;
+	return node->sp;
 }
 
 unsigned long bh_node_fault_fixup(const struct bh_node *node, unsigned long pc)

@@ -637,6 +637,41 @@ struct bh_error *bh_inputs_add(struct bh_inputs *inputs, const struct bh_input *
 	return NULL;
 }
 
+/* What was looked at, and is read only later in the recorded run. */
+static struct bh_error *learn_contents(struct entry *entry, const struct bh_input *recorded)
+{
+	if (!recorded->was_read || entry->input.was_read)
+		return NULL;
+	entry->input.was_read = 1;
+	entry->content_is_recorded = 1;
+	memcpy(entry->input.hash, recorded->hash, sizeof(entry->input.hash));
+	if (recorded->text) {
+		entry->input.text = copy_bytes(recorded->text, recorded->text_size);
+		entry->input.text_size = recorded->text_size;
+	}
+	return recorded->text && !entry->input.text
+		       ? bh_error_new(BH_ERR_NOMEM, "no memory for the input %s", recorded->path)
+		       : NULL;
+}
+
+struct bh_error *bh_inputs_add_rest(struct bh_inputs *inputs, const struct bh_input *recorded)
+{
+	uint64_t hash = bh_hash64(recorded->path, strlen(recorded->path));
+	size_t bucket = bucket_of(inputs, hash, recorded->path);
+
+	if (inputs->buckets[bucket])
+		return learn_contents(inputs->entries[inputs->buckets[bucket] - 1], recorded);
+	return bh_inputs_add(inputs, recorded);
+}
+
+void bh_inputs_become_recorded(struct bh_inputs *inputs)
+{
+	inputs->is_recorded = 1;
+	for (size_t i = 0; i < inputs->count; i++)
+		inputs->entries[i]->descriptor = -1;
+	memset(inputs->open, 0, sizeof(inputs->open));
+}
+
 size_t bh_inputs_count(const struct bh_inputs *inputs)
 {
 	return inputs->count;

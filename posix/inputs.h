@@ -80,6 +80,14 @@ struct bh_error *bh_inputs_hide(struct bh_inputs *inputs, const char *path);
  * checked against the hash). */
 struct bh_error *bh_inputs_add(struct bh_inputs *inputs, const struct bh_input *recorded);
 
+/*
+ * A live table goes on as a recorded one, in another process: its descriptors are none there. What
+ * the recorded run looks at from then on has to be added, by the second function, which takes any
+ * input of the run.
+ */
+void bh_inputs_become_recorded(struct bh_inputs *inputs);
+struct bh_error *bh_inputs_add_rest(struct bh_inputs *inputs, const struct bh_input *recorded);
+
 /* In order of first question. */
 size_t bh_inputs_count(const struct bh_inputs *inputs);
 const struct bh_input *bh_inputs_get(const struct bh_inputs *inputs, size_t index);

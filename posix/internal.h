@@ -219,7 +219,7 @@ void bh_traps_set_posix(struct bh_posix *posix);
 
 /* vsyscall.c: calls of the vsyscall page raise SIGSYS from now on; before the process is confined.
  * Doing it again does nothing. */
-struct bh_error *bh_vsyscall_trap(void);
+struct bh_error *bh_vsyscall_trap(int is_restored);
 
 /* syscalls.c: the one place through which all system calls of programs go, trapped or (later) from
  * rewritten call sites. regs->orig_ax is the number. */
@@ -251,6 +251,9 @@ void bh_text_keep(struct bh_posix *posix, struct bh_text *text, uint64_t start, 
 int bh_text_map(const struct bh_posix *posix, const struct bh_text *text, uint64_t start,
 		uint64_t length, int prot, uint64_t text_offset);
 void bh_texts_after_fork(struct bh_posix *posix);
+/* See bh_posix_before_snapshot(). */
+struct bh_error *bh_texts_before_snapshot(struct bh_posix *posix);
+struct bh_error *bh_texts_after_restore(struct bh_posix *posix);
 void bh_texts_destroy(struct bh_posix *posix);
 
 /* code_sites.c: executable pages of file (NULL: not the host's), from offset on, at start. data is
@@ -391,6 +394,8 @@ struct bh_posix {
 	struct bh_code_sites *code_sites;
 	struct bh_text *texts;
 	int text_descriptor; /* -1: none yet, -2: none to be had */
+	uint8_t *text_copy;  /* what it held at the last snapshot; or NULL */
+	uint64_t text_copy_bytes;
 	uint64_t text_bytes; /* in it */
 };
 

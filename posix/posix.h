@@ -42,6 +42,14 @@ struct bh_error *bh_posix_process_setup(void);
 void bh_posix_after_fork(void);
 
 /*
+ * Of a process whose memory goes to a snapshot, to become another process's: the first call comes
+ * before the snapshot and gathers what is only in descriptors (BH_ERR_NOMEM at most), the second
+ * one in the other process, which has none of them, no handlers and no filter.
+ */
+struct bh_error *bh_posix_before_snapshot(void);
+struct bh_error *bh_posix_after_restore(void);
+
+/*
  * Watches that the run gets on: when *progress hasn't changed for limit_s seconds of the host and a
  * kernel or program has the CPU, its node ends as by halt(), with BH_HALT_SPIN; before that the
  * callback spin() says where it was. 0 seconds: no longer. Only for live runs: a replay ends

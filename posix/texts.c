@@ -9,7 +9,9 @@
  * A replay may not make such memory and changes the text of each process. Programs can't tell.
  * Called by code_sites.c.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -82,8 +84,42 @@ void bh_texts_after_fork(struct bh_posix *posix)
 	posix->text_bytes = TEXT_BYTES_MAX;
 }
 
+struct bh_error *bh_texts_before_snapshot(struct bh_posix *posix)
+{
+	uint64_t had = posix->text_copy_bytes;
+
+	if (posix->text_descriptor < 0 || posix->text_bytes == had)
+		return NULL;
+	uint8_t *copy = realloc(posix->text_copy, posix->text_bytes);
+
+	if (!copy)
+		return bh_error_new(BH_ERR_NOMEM, "no memory for the programs' text");
+	posix->text_copy = copy;
+	/* The last page may end behind the file's end. */
+	memset(copy + had, 0, posix->text_bytes - had);
+	if (pread(posix->text_descriptor, copy + had, posix->text_bytes - had, (off_t)had) < 0)
+		return bh_error_new(BH_ERR_INTERNAL, "cannot read the programs' text (%s)",
+				    strerror(errno));
+	posix->text_copy_bytes = posix->text_bytes;
+	return NULL;
+}
+
+struct bh_error *bh_texts_after_restore(struct bh_posix *posix)
+{
+	if (posix->text_descriptor < 0)
+		return NULL;
+	posix->text_descriptor = memfd_create("backhop-text", MFD_CLOEXEC);
+	if (posix->text_descriptor < 0 ||
+	    pwrite(posix->text_descriptor, posix->text_copy, posix->text_copy_bytes, 0) !=
+		    (ssize_t)posix->text_copy_bytes)
+		return bh_error_new(BH_ERR_MACHINE, "cannot create a memory file (%s)",
+				    strerror(errno));
+	return NULL;
+}
+
 void bh_texts_destroy(struct bh_posix *posix)
 {
+	free(posix->text_copy);
 	while (posix->texts) {
 		struct bh_text *text = posix->texts;
 

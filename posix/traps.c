@@ -639,22 +639,13 @@ static void unblock_traps(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-struct bh_error *bh_posix_process_setup(void)
+/* What belongs to the process and its thread, not to memory. */
+static struct bh_error *set_up(int is_restored)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 	long ret;
 
-	if (is_set_up)
-		return NULL;
-	BH_TRY(check_machine());
-	find_xsave();
-	bh_host_fs_base = read_fs_base();
-	alternate_stack = mmap(NULL, ALTERNATE_STACK_SIZE, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (alternate_stack == MAP_FAILED)
-		return bh_error_new(BH_ERR_NOMEM, "no memory for the signal stack");
-	BH_TRY(open_gate());
-	BH_TRY(bh_vsyscall_trap());
+	BH_TRY(bh_vsyscall_trap(is_restored));
 	BH_TRY(install(SIGSYS, on_system_call));
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		BH_TRY(install(faults[i], on_fault));
@@ -665,6 +656,35 @@ struct bh_error *bh_posix_process_setup(void)
 				    "this kernel has no Syscall User Dispatch (%s): Linux 5.11 or "
 				    "later has it, if the sandbox in use lets prctl() through",
 				    strerror((int)-ret));
+	return NULL;
+}
+
+struct bh_error *bh_posix_process_setup(void)
+{
+	if (is_set_up)
+		return NULL;
+	BH_TRY(check_machine());
+	find_xsave();
+	bh_host_fs_base = read_fs_base();
+	alternate_stack = mmap(NULL, ALTERNATE_STACK_SIZE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (alternate_stack == MAP_FAILED)
+		return bh_error_new(BH_ERR_NOMEM, "no memory for the signal stack");
+	BH_TRY(open_gate());
+	BH_TRY(set_up(0));
 	is_set_up = 1;
 	return NULL;
+}
+
+struct bh_error *bh_posix_before_snapshot(void)
+{
+	return posix ? bh_texts_before_snapshot(posix) : NULL;
+}
+
+struct bh_error *bh_posix_after_restore(void)
+{
+	BH_TRY(bh_posix_watch(0, NULL));
+	if (posix)
+		BH_TRY(bh_texts_after_restore(posix));
+	return set_up(1);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cache.h"
 #include "common/file.h"
 #include "common/hash.h"
 #include "common/host_time.h"
@@ -19,15 +20,24 @@
 #include "kernel-lib/image.h"
 #include "kernel-lib/node.h"
 #include "posix/inputs.h"
+#include "posix/posix.h"
 #include "simulator/output.h"
+#include "snapshots/snapshot.h"
 #include "traces/trace.h"
 
 #define CHECKPOINT_NS	     1000000000ull
 #define PROMPT_CHECKPOINT_NS 100000000ull
 /* How often one looks whether there is something to do: a chunk to write may wait. Not at each call
  * of between(), because reading the host's clock costs a system call. */
-#define LOOK_NS		 4000000ull
-#define STRIDE_MAX	 8192u
+#define LOOK_NS	   4000000ull
+#define STRIDE_MAX 8192u
+/* A snapshot this often, in CPU time, and only so often that they take a small share of it; the
+ * first one, which has everything, takes some times as long as the others. */
+#define SNAPSHOT_NS	     600000000ull
+#define SNAPSHOT_SHARE	     64u
+#define FIRST_SNAPSHOT_SHARE 8u
+#define SNAPSHOTS_MAX_BYTES  (1ull << 30)
+
 #define KERNEL_IMAGE_MAX (1ul << 30)
 #define PROGRAM_MAX	 (1ul << 30)
 
@@ -48,8 +58,11 @@ struct bh_recorder {
 	size_t input_room;
 	struct bh_sim *sim;
 	const struct bh_sim_result *result;
-	struct bh_error *error;	     /* of between(), which can't return one */
-	uint64_t checkpoint_ns;	     /* host time of the last checkpoint */
+	struct bh_error *error;		/* of between(), which can't return one */
+	uint64_t checkpoint_ns;		/* host time of the last checkpoint */
+	struct bh_snapshots *snapshots; /* NULL: none are taken */
+	uint64_t snapshot_ns;		/* CPU time of the next one */
+	uint32_t snapshot_count;
 	struct bh_terminal terminal; /* the caller's, with input() of our own */
 	struct typed *typed;	     /* what was typed there, in order */
 	size_t typed_count, typed_written;
@@ -405,6 +418,85 @@ static void stride_adapt(struct bh_recorder *recorder, uint64_t now_ns)
 	recorder->calls = 0;
 }
 
+static uint64_t cpu_time_ns(void)
+{
+	struct timespec now = {0, 0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* If it is time for one. */
+static struct bh_error *snapshot_take(struct bh_recorder *recorder)
+{
+	uint64_t begin_ns = recorder->snapshots ? cpu_time_ns() : 0;
+	const struct bh_recorder_config *config = &recorder->config;
+
+	if (!recorder->snapshots || begin_ns < recorder->snapshot_ns)
+		return NULL;
+	BH_TRY(bh_posix_before_snapshot());
+	switch (bh_snapshots_take(recorder->snapshots, bh_gate.event, begin_ns)) {
+	case BH_SNAPSHOT_RESTORED:
+		config->restored(config->restored_arg, recorder->sim, recorder->inputs);
+		abort();
+	case BH_SNAPSHOT_NONE:
+		recorder->snapshot_ns = UINT64_MAX;
+		return NULL;
+	case BH_SNAPSHOT_TAKEN:
+		break;
+	}
+	uint64_t now_ns = cpu_time_ns();
+	uint64_t spacing_ns = (now_ns - begin_ns) *
+			      (recorder->snapshot_count++ ? SNAPSHOT_SHARE : FIRST_SNAPSHOT_SHARE);
+
+	if (config->snapshot_ns)
+		spacing_ns = config->snapshot_ns;
+	else if (spacing_ns < SNAPSHOT_NS)
+		spacing_ns = SNAPSHOT_NS;
+	recorder->snapshot_ns = now_ns + spacing_ns;
+	return NULL;
+}
+
+static void snapshots_begin(struct bh_recorder *recorder)
+{
+	const struct bh_recorder_config *recording = &recorder->config;
+	struct bh_snapshots_config config = {
+		.tracked_start = BH_NODE_BASE,
+		.tracked_end = BH_NODE_BASE + BH_NODE_MAX * BH_NODE_SPAN,
+		.max_bytes = SNAPSHOTS_MAX_BYTES,
+	};
+	char *folder = NULL;
+
+	if (recording->restored && !recording->terminal && !recording->program_path)
+		folder = bh_cache_folder(BH_SNAPSHOT_FOLDER);
+	config.folder = folder;
+	if (folder)
+		recorder->snapshots = bh_snapshots_create(&config);
+	free(folder);
+	recorder->snapshot_ns =
+		cpu_time_ns() + (recording->snapshot_ns ? recording->snapshot_ns : SNAPSHOT_NS);
+}
+
+/* The trace is whole. */
+static void snapshots_finish(struct bh_recorder *recorder)
+{
+	struct bh_trace *trace;
+	uint8_t key[16];
+
+	if (!recorder->snapshot_count)
+		return;
+	struct bh_error *error = bh_trace_open_for_replay(recorder->config.trace_path, &trace);
+
+	if (error) {
+		/* It went where it can't be read from. */
+		bh_error_free(error);
+		return;
+	}
+	bh_trace_key(trace, key);
+	bh_trace_close(trace);
+	bh_snapshots_finish(recorder->snapshots, key);
+}
+
 /* Non-zero: the run must end. */
 static int look(struct bh_recorder *recorder)
 {
@@ -417,6 +509,8 @@ static int look(struct bh_recorder *recorder)
 	if (!recorder->error &&
 	    (recorder->is_checkpoint_wanted || now_ns - recorder->checkpoint_ns > CHECKPOINT_NS))
 		recorder->error = checkpoint_write(recorder);
+	if (!recorder->error)
+		recorder->error = snapshot_take(recorder);
 	return recorder->error != NULL;
 }
 
@@ -547,6 +641,7 @@ struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
 {
 	BH_TRY(trace_begin(recorder));
 	recorder->checkpoint_ns = bh_host_time_ns();
+	snapshots_begin(recorder);
 	bh_last_words_set(say_last_words, recorder);
 	struct bh_error *sim_error = bh_sim_run(recorder->sim, &recorder->result);
 	bh_last_words_set(NULL, NULL);
@@ -566,8 +661,10 @@ struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *su
 	if (recorder->result->is_abandoned)
 		return checkpoint_write(recorder);
 	BH_TRY(inputs_write(recorder, 0));
-	return bh_trace_writer_finish(recorder->writer, summary_json, recorder->result->digest,
-				      recorder->result->node_digests);
+	BH_TRY(bh_trace_writer_finish(recorder->writer, summary_json, recorder->result->digest,
+				      recorder->result->node_digests));
+	snapshots_finish(recorder);
+	return NULL;
 }
 
 void bh_recorder_destroy(struct bh_recorder *recorder)
@@ -582,5 +679,6 @@ void bh_recorder_destroy(struct bh_recorder *recorder)
 		free(recorder->typed[i].bytes);
 	free(recorder->typed);
 	free(recorder->input_states);
+	bh_snapshots_destroy(recorder->snapshots);
 	free(recorder);
 }

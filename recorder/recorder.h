@@ -36,6 +36,14 @@ struct bh_recorder_config {
 	/* Who else wants to know: output, event, frame and between are passed on. */
 	struct bh_sim_observer observer;
 	unsigned int spin_limit_s; /* see bh_sim_config */
+	/*
+	 * Not NULL: snapshots of this process go to the cache, from which a replay on this machine
+	 * starts where it would else have to run to. Each process that is made of one begins with
+	 * this call, which must not return: sim has just had an event.
+	 */
+	void (*restored)(void *arg, struct bh_sim *sim, struct bh_inputs *inputs);
+	void *restored_arg;
+	uint64_t snapshot_ns; /* CPU time between two; 0: what a recording can afford */
 };
 
 /* What config points to must outlive the recorder. */

@@ -35,8 +35,8 @@ static void run_from_the_beginning(void *arg)
 	first.run(first.arg);
 }
 
-struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *arg), void *arg,
-			       struct bh_copy **copy_ret)
+struct bh_error *bh_copy_start_at(const struct bh_space *space, void (*run)(void *arg), void *arg,
+				  uint64_t event, struct bh_copy **copy_ret)
 {
 	struct first_run first = {run, arg};
 	struct bh_copy *copy = calloc(1, sizeof(*copy));
@@ -71,11 +71,17 @@ struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *a
 		bh_copy_destroy(copy);
 		return error;
 	}
-	copy->position.event = 1;
+	copy->position.event = event;
 	copy->is_exact = 1;
-	copy->written_stop_event = 1;
+	copy->written_stop_event = event;
 	*copy_ret = copy;
 	return NULL;
+}
+
+struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *arg), void *arg,
+			       struct bh_copy **copy_ret)
+{
+	return bh_copy_start_at(space, run, arg, 1, copy_ret);
 }
 
 struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret)

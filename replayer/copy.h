@@ -107,6 +107,9 @@ struct bh_copy {
 /* Forks the first copy, which calls run(arg), and brings it to the beginning of event 1. */
 struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *arg), void *arg,
 			       struct bh_copy **copy_ret);
+/* The same where run(arg) makes a process that is about to begin this event. */
+struct bh_error *bh_copy_start_at(const struct bh_space *space, void (*run)(void *arg), void *arg,
+				  uint64_t event, struct bh_copy **copy_ret);
 struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret);
 void bh_copy_destroy(struct bh_copy *copy);
 

@@ -12,11 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cache.h"
+#include "common/last_words.h"
 #include "common/suggest.h"
 #include "kernel-lib/node.h"
 #include "posix/posix.h"
 #include "replayer/confine.h"
 #include "replayer/engine_internal.h"
+#include "snapshots/snapshot.h"
 
 /* Why the tracee gave up: written there, read from here. */
 static struct {
@@ -26,22 +29,60 @@ static struct {
 
 /* --- in the tracee --- */
 
-static void run_tracee(void *arg)
+static struct bh_error *run_confined(struct bh_rerun *rerun)
 {
-	struct bh_replay *replay = arg;
 	const struct bh_confine_config confine = {.result_fd = STDERR_FILENO, .allow_fork = 1};
-	struct bh_error *error = bh_rerun_prepare(replay->rerun);
 
-	if (!error)
-		error = bh_confine(&confine);
-	if (!error)
-		error = bh_rerun_run(replay->rerun);
+	BH_TRY(bh_confine(&confine));
+	return bh_rerun_run(rerun);
+}
+
+static void __attribute__((noreturn)) end_tracee(const struct bh_error *error)
+{
 	if (error) {
 		tracee_failure.code = error->code;
 		snprintf(tracee_failure.message, sizeof(tracee_failure.message), "%s",
 			 error->message);
 	}
 	_exit(error ? 1 : 0);
+}
+
+static void run_tracee(void *arg)
+{
+	struct bh_replay *replay = arg;
+	struct bh_error *error = bh_rerun_prepare(replay->rerun);
+
+	end_tracee(error ? error : run_confined(replay->rerun));
+}
+
+/* --- in one that is made of a snapshot --- */
+
+static void run_snapshot(void *arg, size_t number)
+{
+	const struct bh_replay *replay = arg;
+
+	bh_snapshot_restore(replay->snapshots, number, bh_trace_path(replay->trace));
+	end_tracee(bh_error_new(BH_ERR_MACHINE, "the snapshot can't be restored"));
+}
+
+static struct bh_error *run_restored(struct bh_sim *sim, struct bh_inputs *inputs)
+{
+	const struct bh_rerun_origin origin = {sim, inputs, bh_gate.event};
+	struct bh_rerun_config config = {.diverged = bh_gate_trap};
+	struct bh_rerun *rerun;
+	struct bh_trace *trace;
+
+	bh_last_words_set(NULL, NULL);
+	bh_gate.stop_event = bh_gate.event + 1;
+	BH_TRY(bh_trace_open_for_replay(bh_snapshot_message, &trace));
+	config.trace = trace;
+	BH_TRY(bh_rerun_create_from(&config, &origin, &rerun));
+	return run_confined(rerun);
+}
+
+void bh_replay_restored(void *arg, struct bh_sim *sim, struct bh_inputs *inputs)
+{
+	end_tracee(run_restored(sim, inputs));
 }
 
 /* Called by the tracer at the first stop; replay is the tracee's copy, at the same address. */
@@ -53,7 +94,6 @@ static long describe_nodes(long arg)
 
 	if (count != replay->node_count)
 		return -1;
-	replay->runs_address = (uintptr_t)bh_sim_runs(sim);
 	for (size_t i = 0; i < count; i++) {
 		struct bh_node *node = bh_sim_node(sim, (uint32_t)i);
 		replay->nodes[i].facts = (struct bh_node_facts){
@@ -168,6 +208,23 @@ static int is_program(uint64_t address)
 	return bh_posix_is_program_address(address);
 }
 
+/* Those of the recorder, if there are any. */
+static struct bh_error *open_snapshots(struct bh_replay *replay, struct bh_timeline *timeline)
+{
+	char *folder = bh_cache_folder(BH_SNAPSHOT_FOLDER);
+	uint8_t key[16];
+
+	bh_trace_key(replay->trace, key);
+	if (folder && bh_trace_path(replay->trace) && bh_trace_is_complete(replay->trace))
+		replay->snapshots = bh_snapshot_file_open(folder, key);
+	free(folder);
+	for (size_t i = 0; replay->snapshots && i < bh_snapshot_count(replay->snapshots); i++)
+		BH_TRY(bh_timeline_add_snapshot(timeline,
+						bh_snapshot_label(replay->snapshots, i) + 1,
+						bh_snapshot_cost_ns(replay->snapshots, i)));
+	return NULL;
+}
+
 static struct bh_error *start(struct bh_replay *replay)
 {
 	const struct bh_rerun_config rerun = {
@@ -178,6 +235,7 @@ static struct bh_error *start(struct bh_replay *replay)
 	};
 	const struct bh_timeline_config timeline = {
 		.run = run_tracee,
+		.run_snapshot = run_snapshot,
 		.run_arg = replay,
 		.after_fork = bh_posix_after_fork,
 		.is_program = is_program,
@@ -200,12 +258,10 @@ static struct bh_error *start(struct bh_replay *replay)
 	struct bh_tracee *tracee = bh_timeline_copy(replay->timeline)->tracee;
 	BH_TRY(bh_tracee_call(tracee, describe_nodes, (long)replay, &result));
 	size_t size = replay->node_count * sizeof(*replay->nodes);
-	if (result ||
-	    bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size ||
-	    bh_engine_read(replay, (uintptr_t)&replay->runs_address, &replay->runs_address,
-			   sizeof(replay->runs_address)) != sizeof(replay->runs_address))
+	if (result || bh_engine_read(replay, (uintptr_t)replay->nodes, replay->nodes, size) != size)
 		return bh_error_new(BH_ERR_INTERNAL, "the replay's nodes can't be read");
-	return bh_engine_place_kernels(replay);
+	BH_TRY(bh_engine_place_kernels(replay));
+	return open_snapshots(replay, replay->timeline);
 }
 
 struct bh_error *bh_replay_create(const struct bh_trace *trace,
@@ -270,6 +326,7 @@ void bh_replay_destroy(struct bh_replay *replay)
 		return;
 	bh_copy_destroy(replay->branch);
 	bh_timeline_destroy(replay->timeline);
+	bh_snapshot_file_close(replay->snapshots);
 	bh_engine_close_kernels(replay);
 	bh_rerun_destroy(replay->rerun);
 	if (replay->is_pinned)
@@ -361,6 +418,11 @@ struct bh_error *bh_replay_fp_registers(struct bh_replay *replay,
 					struct user_fpregs_struct *registers_ret)
 {
 	return bh_tracee_fp_registers(bh_engine_copy(replay)->tracee, registers_ret);
+}
+
+size_t bh_replay_snapshot_count(const struct bh_replay *replay)
+{
+	return replay->snapshots ? bh_snapshot_count(replay->snapshots) : 0;
 }
 
 /* --- divergence --- */

@@ -23,7 +23,9 @@
 #include "common/error.h"
 #include "traces/trace.h"
 
+struct bh_inputs;
 struct bh_replay;
+struct bh_sim;
 struct bh_probe_condition; /* probe.h */
 struct bh_scenario;
 
@@ -84,6 +86,12 @@ struct bh_error *bh_replay_create(const struct bh_trace *trace,
  */
 struct bh_error *bh_replay_show_only(struct bh_replay *replay, const char *node);
 /* Kills the tracee and every checkpoint. */
+/*
+ * Never returns: in a process that was made of a snapshot of a recorder (snapshots/snapshot.h), the
+ * run goes on as a replay that the tracer holds. arg isn't used. See recorder.h.
+ */
+void bh_replay_restored(void *arg, struct bh_sim *sim, struct bh_inputs *inputs)
+	__attribute__((noreturn));
 void bh_replay_destroy(struct bh_replay *replay);
 
 /* Called from time to time during long searches; non-zero means stop (BH_STOP_INTERRUPT). */
@@ -103,6 +111,8 @@ uint64_t bh_replay_packet(const struct bh_replay *replay);
 uint64_t bh_replay_thread(const struct bh_replay *replay); /* thread that has the CPU */
 /* Address of a thread's task_struct; 0: there is no such thread, or it is the simulator's. */
 uint64_t bh_replay_task(struct bh_replay *replay, uint64_t thread);
+/* Snapshots of the recorder that it can begin at. */
+size_t bh_replay_snapshot_count(const struct bh_replay *replay);
 /* Hash of the registers and all node and program memory: equal at equal positions. */
 struct bh_error *bh_replay_state_digest(struct bh_replay *replay, uint64_t *digest_ret);
 

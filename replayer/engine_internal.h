@@ -40,7 +40,7 @@ struct bh_replay_node {
 	int has_layout;
 	uint64_t layout_move;	       /* when has_layout was last looked for */
 	size_t list_start, list_count; /* the node's threads in the list … */
-	uint64_t list_runs;	       /* … as they were when bh_sim_runs() said this */
+	uint64_t list_runs;	       /* … as they were when bh_gate.runs said this */
 };
 
 struct bh_breakpoint {
@@ -95,8 +95,8 @@ struct bh_replay {
 	uint64_t running; /* the thread that has the CPU */
 	uint64_t running_move;
 	struct bh_thread_list list, former_list;
-	uint64_t runs_address; /* bh_sim_runs() in the tracee */
-	uint64_t *runs;	       /* the same, read */
+	uint64_t *runs;			    /* as bh_gate.runs says, read */
+	struct bh_snapshot_file *snapshots; /* of the recorded process; NULL: none */
 	struct bh_replay_image *images;
 	char (*image_paths)[232];
 	size_t image_count;

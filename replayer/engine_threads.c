@@ -194,7 +194,7 @@ static void read_runs(struct bh_replay *replay)
 	size_t size = replay->node_count * sizeof(*replay->runs);
 
 	if (!replay->branch &&
-	    bh_engine_read(replay, replay->runs_address, replay->runs, size) == size)
+	    bh_engine_read(replay, bh_engine_gate(replay)->runs, replay->runs, size) == size)
 		return;
 	for (size_t i = 0; i < replay->node_count; i++)
 		replay->runs[i] = BH_NOT_KEPT;

@@ -43,6 +43,7 @@ struct bh_rerun {
 	/* The run stopped after this event, before its time: it had nothing left to do, and then it
 	 * stops there by itself, or the recording was interrupted. 0: it ran its full time. */
 	uint64_t stopped_at;
+	int is_taken_over;	/* sim and scenario are another process's */
 	int is_left;		/* the listener has seen enough */
 	struct bh_error *error; /* of an observer */
 };
@@ -328,8 +329,7 @@ static struct bh_error *file_fault(const struct bh_trace_input *input, const cha
 		input->name, what, input->size, hex);
 }
 
-/* Adds a recorded input and, if the run read its contents, reads and checks them now. */
-static struct bh_error *file_add(struct bh_rerun *rerun, const struct bh_trace_input *from)
+static struct bh_input input_convert(const struct bh_trace_input *from)
 {
 	struct bh_input input = {
 		.path = (char *)from->name,
@@ -343,6 +343,14 @@ static struct bh_error *file_add(struct bh_rerun *rerun, const struct bh_trace_i
 	};
 
 	memcpy(input.hash, from->hash, sizeof(input.hash));
+	return input;
+}
+
+/* Adds a recorded input and, if the run read its contents, reads and checks them now. */
+static struct bh_error *file_add(struct bh_rerun *rerun, const struct bh_trace_input *from)
+{
+	const struct bh_input input = input_convert(from);
+
 	BH_TRY(bh_inputs_add(rerun->inputs, &input));
 	if (from->kind != BH_INPUT_FILE || !from->was_read)
 		return NULL;
@@ -403,13 +411,12 @@ static struct bh_error *plan_check(struct bh_rerun *rerun)
 	if (event.kind == BH_EVENT_STOP &&
 	    (rerun->terminal || event.vtime_ns < rerun->scenario->stop_ns))
 		rerun->stopped_at = rerun->recorded_count - 1;
-	return window_load(rerun, &rerun->now, 1);
+	return window_load(rerun, &rerun->now, bh_rerun_report.events + 1);
 }
 
-struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret)
+static struct bh_error *allocate(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret)
 {
 	struct bh_rerun *rerun = calloc(1, sizeof(*rerun));
-	struct bh_error *error = NULL;
 
 	if (!rerun)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
@@ -420,10 +427,21 @@ struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh
 	rerun->recorded_count = bh_trace_event_count(config->trace);
 	rerun->now.events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*rerun->now.events));
 	rerun->next.events = calloc(BH_TRACE_CHUNK_EVENTS, sizeof(*rerun->next.events));
-	if (!rerun->now.events || !rerun->next.events)
-		error = bh_error_new(BH_ERR_NOMEM, "out of memory");
-	if (!error)
-		error = scenario_read(rerun);
+	if (!rerun->now.events || !rerun->next.events) {
+		bh_rerun_destroy(rerun);
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	}
+	*rerun_ret = rerun;
+	return NULL;
+}
+
+struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret)
+{
+	struct bh_rerun *rerun;
+
+	BH_TRY(allocate(config, &rerun));
+	struct bh_error *error = scenario_read(rerun);
+
 	if (!error)
 		error = bh_rerun_terminal_create(config->trace, find_recorded, rerun,
 						 &rerun->terminal);
@@ -439,6 +457,18 @@ struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh
 	return NULL;
 }
 
+static struct bh_sim_observer make_observer(struct bh_rerun *rerun)
+{
+	return (struct bh_sim_observer){
+		.arg = rerun,
+		.event = observe_event,
+		.frame = rerun->config.plant_event ? observe_frame : NULL,
+		.sent = rerun->listener.sent ? observe_sent : NULL,
+		.dropped = rerun->listener.dropped ? observe_dropped : NULL,
+		.between = observe_between,
+	};
+}
+
 struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
 {
 	const struct bh_sim_config config = {
@@ -448,15 +478,48 @@ struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
 		.inputs = rerun->inputs,
 		.find_kernel = rerun->config.find_kernel,
 		.find_kernel_arg = rerun->config.find_kernel_arg,
-		.observer = {.arg = rerun,
-			     .event = observe_event,
-			     .frame = rerun->config.plant_event ? observe_frame : NULL,
-			     .sent = rerun->listener.sent ? observe_sent : NULL,
-			     .dropped = rerun->listener.dropped ? observe_dropped : NULL,
-			     .between = observe_between},
+		.observer = make_observer(rerun),
 	};
 
 	return bh_sim_create(&config, &rerun->sim);
+}
+
+/* What the recorded run looks at later, and earlier: the table knows that already. */
+static struct bh_error *inputs_take_over(struct bh_rerun *rerun)
+{
+	const struct bh_trace *trace = rerun->config.trace;
+
+	bh_inputs_become_recorded(rerun->inputs);
+	for (size_t i = 0; i < bh_trace_input_count(trace); i++) {
+		const struct bh_trace_input *from = bh_trace_input(trace, i);
+		const struct bh_input input = input_convert(from);
+
+		if (from->role == BH_TRACE_FILE)
+			BH_TRY(bh_inputs_add_rest(rerun->inputs, &input));
+	}
+	return NULL;
+}
+
+struct bh_error *bh_rerun_create_from(const struct bh_rerun_config *config,
+				      const struct bh_rerun_origin *origin,
+				      struct bh_rerun **rerun_ret)
+{
+	struct bh_rerun *rerun;
+
+	BH_TRY(allocate(config, &rerun));
+	rerun->is_taken_over = 1;
+	rerun->sim = origin->sim;
+	rerun->inputs = origin->inputs;
+	/* It isn't changed. */
+	rerun->scenario = (struct bh_scenario *)(uintptr_t)bh_sim_scenario(origin->sim);
+	BH_TRY(plan_check(rerun));
+	BH_TRY(inputs_take_over(rerun));
+	bh_rerun_report.events = bh_rerun_report.compared = origin->event;
+	const struct bh_sim_observer observer = make_observer(rerun);
+
+	BH_TRY(bh_sim_take_over(rerun->sim, &observer));
+	*rerun_ret = rerun;
+	return NULL;
 }
 
 /* The run ended, but the recording went on. */
@@ -480,7 +543,8 @@ struct bh_error *bh_rerun_run(struct bh_rerun *rerun)
 
 	if (!rerun->sim)
 		BH_TRY(bh_rerun_prepare(rerun));
-	BH_TRY(bh_sim_run(rerun->sim, &result));
+	BH_TRY(rerun->is_taken_over ? bh_sim_go_on(rerun->sim, &result)
+				    : bh_sim_run(rerun->sim, &result));
 	compare_end(rerun);
 	bh_rerun_report.finished = 1;
 	struct bh_error *error = rerun->error;

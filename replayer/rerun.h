@@ -70,6 +70,18 @@ extern const char bh_rerun_unreadable[];
 
 /* Reads scenario and inputs, checks every recorded file and kernel image against its hash. */
 struct bh_error *bh_rerun_create(const struct bh_rerun_config *config, struct bh_rerun **rerun_ret);
+/* A simulation that another process ran, up to an event: see bh_sim_take_over(). */
+struct bh_rerun_origin {
+	struct bh_sim *sim;
+	struct bh_inputs *inputs; /* its live table */
+	uint64_t event;		  /* the last one */
+};
+
+/* The same with that simulation, which goes on from there. Nothing is checked that was read by
+ * then. Only for scenarios that are files, without a terminal. */
+struct bh_error *bh_rerun_create_from(const struct bh_rerun_config *config,
+				      const struct bh_rerun_origin *origin,
+				      struct bh_rerun **rerun_ret);
 /* Creates the simulation (nodes are mapped, none has run). */
 struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun);
 /* Prepares if that is still to be done, and runs to the end, to the first divergence or, if the

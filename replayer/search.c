@@ -568,6 +568,7 @@ static struct bh_error *search_backward(struct chunk *chunk, struct bh_find *fin
 	chunk->wants_last = 1;
 	*find_ret = (struct bh_find){.found = BH_FOUND_NOTHING};
 	for (;;) {
+		BH_TRY(bh_timeline_use_snapshot(timeline, limit));
 		struct bh_copy *base =
 			choose_piece(&timeline->checkpoints, limit, limit_ns,
 				     origin_ns > limit_ns ? origin_ns - limit_ns : 0);

@@ -156,8 +156,12 @@ static struct bh_error *to_instruction(struct bh_timeline *timeline, uint64_t in
 /* The current copy where it is, or a fork of the best checkpoint. */
 static struct bh_error *choose_base(struct bh_timeline *timeline, struct bh_position target)
 {
-	struct bh_copy *best = bh_checkpoints_find(&timeline->checkpoints, target, 0);
 	const struct bh_copy *current = timeline->current;
+
+	if (!current || bh_position_compare(current->position, target) > 0 ||
+	    target.event - current->position.event > EVENTS_WORTH_UNCOUNTING)
+		BH_TRY(bh_timeline_use_snapshot(timeline, target));
+	struct bh_copy *best = bh_checkpoints_find(&timeline->checkpoints, target, 0);
 
 	if (!best)
 		return bh_error_new(BH_ERR_INTERNAL, "no checkpoint before event %llu",

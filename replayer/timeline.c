@@ -57,6 +57,7 @@ void bh_timeline_destroy(struct bh_timeline *timeline)
 	bh_checkpoints_clear(&timeline->checkpoints);
 	bh_blocks_destroy(timeline->space.blocks);
 	bh_probe_set_destroy(timeline->probes);
+	free(timeline->snapshots);
 	free(timeline->space.regions);
 	free(timeline);
 }
@@ -78,6 +79,64 @@ struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t b
 	regions[at] = (struct bh_tick_region){base, text, code};
 	space->region_count++;
 	return NULL;
+}
+
+struct bh_error *bh_timeline_add_snapshot(struct bh_timeline *timeline, uint64_t event,
+					  uint64_t cost_ns)
+{
+	struct bh_timeline_snapshot *grown =
+		realloc(timeline->snapshots, (timeline->snapshot_count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	timeline->snapshots = grown;
+	grown[timeline->snapshot_count++] = (struct bh_timeline_snapshot){event, cost_ns};
+	return NULL;
+}
+
+struct snapshot_run {
+	const struct bh_timeline *timeline;
+	size_t number;
+};
+
+/* In the tracee. */
+static void run_snapshot(void *arg)
+{
+	const struct snapshot_run *run = arg;
+	const struct bh_timeline_config *config = &run->timeline->config;
+
+	config->run_snapshot(config->run_arg, run->number);
+}
+
+struct bh_error *bh_timeline_use_snapshot(struct bh_timeline *timeline, struct bh_position position)
+{
+	const struct bh_copy *nearest = bh_checkpoints_find(&timeline->checkpoints, position, 1);
+	struct snapshot_run run = {timeline, timeline->snapshot_count};
+	struct bh_copy *copy;
+
+	/* Strictly before: who comes to it may want to know what is just before it. */
+	while (run.number && timeline->snapshots[run.number - 1].event >= position.event)
+		run.number--;
+	if (!run.number-- || !nearest)
+		return NULL;
+	const struct bh_timeline_snapshot *snapshot = &timeline->snapshots[run.number];
+
+	if (snapshot->event <= nearest->position.event ||
+	    snapshot->cost_ns < nearest->cost_ns + BH_SNAPSHOT_WORTH_NS)
+		return NULL;
+	struct bh_error *error =
+		bh_copy_start_at(&timeline->space, run_snapshot, &run, snapshot->event, &copy);
+
+	if (error) {
+		timeline->snapshot_count = 0;
+		bh_error_free(error);
+		return NULL;
+	}
+	copy->cost_ns = snapshot->cost_ns;
+	copy->pages = bh_tracee_page_faults(copy->tracee);
+	error = bh_checkpoints_add(&timeline->checkpoints, copy, snapshot->cost_ns);
+	bh_copy_destroy(copy);
+	return error;
 }
 
 /* The copies' question during a long run: the same function, the same memory of the last time. */

@@ -20,6 +20,8 @@ struct bh_timeline;
 
 struct bh_timeline_config {
 	void (*run)(void *arg); /* what is replayed, called in the tracee; must not return */
+	/* The same from a snapshot on, see bh_timeline_add_snapshot(). */
+	void (*run_snapshot)(void *arg, size_t number);
 	void *run_arg;
 	void (*after_fork)(void); /* see struct bh_space */
 	/* Where programs' text is, so that it can be passed by strides; NULL: nowhere. */
@@ -92,6 +94,11 @@ void bh_timeline_destroy(struct bh_timeline *timeline);
 /* Tells of an image in the tracee; all must be known before the first move. code may be NULL. */
 struct bh_error *bh_timeline_add_region(struct bh_timeline *timeline, uint64_t base,
 					const struct bh_tick_text *text, struct bh_code_map *code);
+/* Tells that run_snapshot(), with the number of the calls before, makes a process that stands at
+ * the beginning of this event, which it would otherwise take about cost_ns to come to. Ascending.
+ */
+struct bh_error *bh_timeline_add_snapshot(struct bh_timeline *timeline, uint64_t event,
+					  uint64_t cost_ns);
 void bh_timeline_set_poll(struct bh_timeline *timeline, int (*poll)(void *arg), void *arg);
 
 /* Where the current copy is; valid until the next move. */

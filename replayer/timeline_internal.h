@@ -20,10 +20,19 @@
 /* Long stretches of single steps leave one this often. */
 #define BH_CHECKPOINT_STEPS 256
 
+/* It pays to restore a snapshot that spares so long a way. */
+#define BH_SNAPSHOT_WORTH_NS 200000000ull
+
+struct bh_timeline_snapshot {
+	uint64_t event, cost_ns;
+};
+
 struct bh_timeline {
 	struct bh_timeline_config config;
 	struct bh_space space;
 	struct bh_checkpoints checkpoints;
+	struct bh_timeline_snapshot *snapshots;
+	size_t snapshot_count;
 	struct bh_copy *current;
 	struct bh_probe_set *probes; /* of the search that is on */
 	struct bh_position position; /* of current, or where it was last known exactly */
@@ -50,6 +59,10 @@ uint64_t bh_timeline_spacing(uint64_t cost_ns, uint64_t faults);
 /* History ends where the replay leaves the trace: there the first event differs or is missing. Its
  * number; 0: copy didn't leave it. */
 uint64_t bh_timeline_diverges(struct bh_timeline *timeline, struct bh_copy *copy);
+/* Makes a checkpoint of the last snapshot before position, if that is much nearer than the last
+ * checkpoint. One that can't be restored is none. */
+struct bh_error *bh_timeline_use_snapshot(struct bh_timeline *timeline,
+					  struct bh_position position);
 /* Makes copy the current one and destroys the former. */
 void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy);
 /* Makes a fork of the checkpoint the current copy. */

@@ -9,7 +9,7 @@
 /* A small frame, an ordinary one, the largest. */
 static const struct {
 	uint32_t bytes, per_slab;
-} size_classes[BH_FRAME_CLASS_COUNT] = {{192, 256}, {2048, 64}, {BH_FRAME_LENGTH_MAX, 4}};
+} size_classes[BH_FRAME_CLASS_COUNT] = {{192, 256}, {1536, 64}, {BH_FRAME_LENGTH_MAX, 4}};
 
 struct bh_frame_slab {
 	struct bh_frame_slab *next;

@@ -22,6 +22,10 @@ struct bh_gate {
 	volatile uint64_t stop_event; /* trap when the event of this number begins; 0: never */
 	volatile uint64_t stop_tick;  /* trap when tick reaches this; 0: never */
 	volatile uint64_t digest;     /* rolling digest after the newest event */
+	/* Address of a number for each node that is odd while the node runs, and otherwise twice
+	 * how often it ran: as long as it is the same even one, nothing that the node's kernel
+	 * knows has changed. */
+	volatile uint64_t runs;
 };
 
 extern struct bh_gate bh_gate;

@@ -219,6 +219,7 @@ static struct bh_error *create_all(struct bh_sim *sim)
 	sim->node_count = scenario->node_count;
 	sim->nodes = calloc(sim->node_count, sizeof(*sim->nodes));
 	sim->runs = calloc(sim->node_count, sizeof(*sim->runs));
+	bh_gate.runs = (uintptr_t)sim->runs;
 	sim->images = calloc(sim->node_count, sizeof(*sim->images));
 	sim->image_versions = calloc(sim->node_count, sizeof(*sim->image_versions));
 	sim->result.node_digests = calloc(sim->node_count, sizeof(*sim->result.node_digests));
@@ -415,11 +416,26 @@ static void stop(struct bh_sim *sim)
 
 struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **result_ret)
 {
-	const struct bh_sim_observer *observer = &sim->config.observer;
-
 	if (sim->config.spin_limit_s)
 		BH_TRY(bh_posix_watch(sim->config.spin_limit_s, &bh_gate.event));
 	boot_nodes(sim);
+	return bh_sim_go_on(sim, result_ret);
+}
+
+struct bh_error *bh_sim_take_over(struct bh_sim *sim, const struct bh_sim_observer *observer)
+{
+	sim->config.observer = *observer;
+	sim->config.describes_failures = 0;
+	sim->config.spin_limit_s = 0;
+	for (size_t i = 0; i < sim->image_count; i++)
+		BH_TRY(bh_image_reopen(sim->images[i]));
+	return bh_posix_after_restore();
+}
+
+struct bh_error *bh_sim_go_on(struct bh_sim *sim, const struct bh_sim_result **result_ret)
+{
+	const struct bh_sim_observer *observer = &sim->config.observer;
+
 	run_events(sim);
 	if (sim->config.spin_limit_s)
 		BH_TRY(bh_posix_watch(0, NULL));
@@ -456,7 +472,7 @@ struct bh_node *bh_sim_node(const struct bh_sim *sim, uint32_t node)
 	return sim->nodes[node].kernel;
 }
 
-const uint64_t *bh_sim_runs(const struct bh_sim *sim)
+const struct bh_scenario *bh_sim_scenario(const struct bh_sim *sim)
 {
-	return sim->runs;
+	return sim->config.scenario;
 }

@@ -104,14 +104,18 @@ struct bh_sim_result {
 struct bh_error *bh_sim_create(const struct bh_sim_config *config, struct bh_sim **sim_ret);
 /* Runs to the end. The result is valid until bh_sim_destroy(). */
 struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **result_ret);
+/*
+ * In a process made of a snapshot of one that ran sim, taken in its observer's between(): another
+ * observer hears of what follows, then the run goes on.
+ */
+struct bh_error *bh_sim_take_over(struct bh_sim *sim, const struct bh_sim_observer *observer);
+struct bh_error *bh_sim_go_on(struct bh_sim *sim, const struct bh_sim_result **result_ret);
 void bh_sim_destroy(struct bh_sim *sim);
 
 size_t bh_sim_node_count(const struct bh_sim *sim);
 const char *bh_sim_node_name(const struct bh_sim *sim, uint32_t node);
 /* The node of kernel-lib/node.h, for the replayer: image, task layout, addresses. */
 struct bh_node *bh_sim_node(const struct bh_sim *sim, uint32_t node);
-/* A number for each node that is odd while the node runs, and otherwise twice how often it ran: as
- * long as it is the same even one, nothing that the node's kernel knows has changed. */
-const uint64_t *bh_sim_runs(const struct bh_sim *sim);
+const struct bh_scenario *bh_sim_scenario(const struct bh_sim *sim);
 
 #endif

@@ -140,7 +140,7 @@ struct bh_sim {
 	struct bh_posix *posix;
 	struct bh_sim_node *nodes;
 	size_t node_count;
-	uint64_t *runs;			 /* a node each: see bh_sim_runs() */
+	uint64_t *runs;			 /* a node each: see bh_gate.runs */
 	struct bh_sim_wire *wires;	 /* of links, then of segments: see sim_link.c */
 	struct bh_sim_segment *segments; /* as in the scenario */
 	size_t timeline_slot;

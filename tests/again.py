@@ -78,7 +78,8 @@ def parse(words: List[str]) -> Optional[Call]:
         return None
     values = ("--files", "--seed", "--spin-limit", "--output", "-o", "--shell", "--shell-time",
               "--shell-start", "--shell-program")
-    kept, names, trace, files = ["record"], [], None, Path(".")
+    # Without snapshots addresses are left to chance, as the circumstances mean it.
+    kept, names, trace, files = ["record", "--no-snapshots"], [], None, Path(".")
     at = 1
     while at < len(words):
         name, equals, value = words[at].partition("=")
@@ -94,7 +95,7 @@ def parse(words: List[str]) -> Optional[Call]:
             trace = Path(value)
         elif name == "--files":
             files = Path(value)
-        elif name not in ("--json", "--quiet"):
+        elif name not in ("--json", "--quiet", "--no-snapshots"):
             kept += given
             names += [] if name.startswith("-") else given
     if len(names) != 1:

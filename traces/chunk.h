@@ -123,6 +123,7 @@ struct bh_event_window {
 /* Empty, with room for BH_EVENT_COLUMNS_ROOM events; to be freed with free(). NULL: out of memory.
  */
 struct bh_event_columns *bh_event_columns_create(void);
+void bh_event_columns_destroy(struct bh_event_columns *columns);
 void bh_event_columns_clear(struct bh_event_columns *columns);
 /* Appends count events of the window's ring, from this number on; there must be room. window is the
  * same one for all events of a trace. Returns how many, up to the first that a reader would refuse.

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/unsaved.h"
 #include "traces/trace.h"
 
 enum column {
@@ -62,7 +63,7 @@ struct bh_event_columns *bh_event_columns_create(void)
 	for (size_t i = 0; i < BH_TRACE_EVENT_COLUMNS; i++)
 		size += (size_t)entry_max[i] * BH_EVENT_COLUMNS_ROOM;
 	/* Most of it is never touched: entries are short. */
-	struct bh_event_columns *columns = malloc(sizeof(*columns) + size);
+	struct bh_event_columns *columns = bh_unsaved_alloc(sizeof(*columns) + size);
 
 	if (!columns)
 		return NULL;
@@ -74,6 +75,11 @@ struct bh_event_columns *bh_event_columns_create(void)
 	}
 	bh_event_columns_clear(columns);
 	return columns;
+}
+
+void bh_event_columns_destroy(struct bh_event_columns *columns)
+{
+	bh_unsaved_free(columns);
 }
 
 void bh_event_columns_clear(struct bh_event_columns *columns)

@@ -33,6 +33,7 @@ struct decoder {
 
 struct bh_trace {
 	char *name; /* for messages */
+	int is_file;
 	uint8_t *bytes;
 	size_t length;
 	unsigned int version;
@@ -372,7 +373,9 @@ static struct bh_error *file_open(const char *path, int is_for_replay, struct bh
 	size_t length;
 
 	BH_TRY(bh_file_read(path, "a trace file", SIZE_MAX / 2, &bytes, &length));
-	return trace_create(path, bytes, length, is_for_replay, trace_ret);
+	BH_TRY(trace_create(path, bytes, length, is_for_replay, trace_ret));
+	(*trace_ret)->is_file = 1;
+	return NULL;
 }
 
 struct bh_error *bh_trace_open(const char *path, struct bh_trace **trace_ret)
@@ -522,4 +525,9 @@ struct bh_error *bh_trace_event(const struct bh_trace *trace, uint64_t number,
 	}
 	*event_ret = decoder->events[number - decoder->first];
 	return NULL;
+}
+
+const char *bh_trace_path(const struct bh_trace *trace)
+{
+	return trace->is_file ? trace->name : NULL;
 }

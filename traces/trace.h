@@ -110,6 +110,8 @@ struct bh_error *bh_trace_open_memory_for_replay(const void *bytes, size_t lengt
 						 struct bh_trace **trace_ret);
 void bh_trace_close(struct bh_trace *trace);
 
+/* As it was opened; NULL: from memory. */
+const char *bh_trace_path(const struct bh_trace *trace);
 unsigned int bh_trace_version(const struct bh_trace *trace);
 int bh_trace_is_complete(const struct bh_trace *trace);
 const char *bh_trace_scenario_name(const struct bh_trace *trace);
@@ -136,6 +138,10 @@ struct bh_error *bh_trace_event(const struct bh_trace *trace, uint64_t number,
  * BH_TRACE_CHUNK_EVENTS; allocates nothing. */
 struct bh_error *bh_trace_decode_chunk(const struct bh_trace *trace, uint64_t number,
 				       struct bh_event *events_ret, size_t *count_ret);
+/* By which the run is found in a cache: of its events as they are stored, which can be told without
+ * unpacking them, of its scenario, from which come the names of nodes and devices, and of its
+ * kernel images, from which come those of functions. */
+void bh_trace_key(const struct bh_trace *trace, uint8_t key_ret[16]);
 /* "scenario", "kernel" or "file"; NULL for a number that is no role. */
 const char *bh_trace_input_role_name(unsigned int role);
 

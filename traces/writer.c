@@ -15,6 +15,7 @@
 
 #include "common/hash.h"
 #include "common/raw_call.h"
+#include "common/unsaved.h"
 #include "traces/chunk.h"
 
 /* Events that are encoded at once: one at a time would fetch the encoder and what it works on into
@@ -244,7 +245,7 @@ static struct bh_error *full_chunks_write(struct bh_trace_writer *writer)
 		writer->full_first = columns->next;
 		if (!writer->full_first)
 			writer->full_end = &writer->full_first;
-		free(writer->spare);
+		bh_event_columns_destroy(writer->spare);
 		writer->spare = columns;
 	}
 	return NULL;
@@ -588,11 +589,10 @@ struct bh_error *bh_trace_writer_create(const char *path, const struct bh_trace_
 	if (start->node_count > BH_TRACE_MAX_NODES)
 		return bh_error_new(BH_ERR_INPUT, "a trace holds at most %u nodes",
 				    BH_TRACE_MAX_NODES);
-	struct bh_trace_writer *writer =
-		aligned_alloc(_Alignof(struct bh_trace_writer), sizeof(*writer));
+	/* Zeros, and only of the pages that are used. */
+	struct bh_trace_writer *writer = bh_unsaved_alloc(sizeof(*writer));
 	if (!writer)
 		return out_of_memory();
-	memset(writer, 0, sizeof(*writer));
 	writer->fd = -1;
 	writer->next_event = writer->coming = 1;
 	writer->node_count = start->node_count;
@@ -626,17 +626,17 @@ void bh_trace_writer_destroy(struct bh_trace_writer *writer)
 	while (writer->full_first) {
 		struct bh_event_columns *next = writer->full_first->next;
 
-		free(writer->full_first);
+		bh_event_columns_destroy(writer->full_first);
 		writer->full_first = next;
 	}
 	bh_packer_destroy(writer->packer);
-	free(writer->columns);
-	free(writer->spare);
+	bh_event_columns_destroy(writer->columns);
+	bh_event_columns_destroy(writer->spare);
 	bh_buffer_free(&writer->inputs);
 	bh_buffer_free(&writer->kept.inputs);
 	bh_buffer_free(&writer->last_inputs);
 	bh_buffer_free(&writer->payload);
 	bh_buffer_free(&writer->chunk);
 	free(writer->path);
-	free(writer);
+	bh_unsaved_free(writer);
 }

@@ -100,9 +100,6 @@ $(BUILD)/obj/posix/strace.c.o: $(BUILD)/gen/posix/syscall_names.h
 $(BUILD)/obj/replayer/agent.c.o $(BUILD)/obj/replayer/probe.c.o: \
 	CFLAGS += -mgeneral-regs-only -fno-stack-protector -fno-tree-loop-distribute-patterns
 
-# A recording pays for every instruction of these with every event.
-$(BUILD)/obj/traces/columns.c.o $(BUILD)/obj/traces/writer.c.o: CFLAGS += -O3
-
 $(BUILD)/obj/%.o: %
 	@mkdir -p $(@D)
 	@echo "  CC $<"

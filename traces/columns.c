@@ -192,8 +192,8 @@ __attribute__((noinline)) static uint8_t *shape_new(struct bh_event_window *wind
 static inline uint8_t shape_encode(struct bh_event_window *window, struct bh_event_shape shape,
 				   uint8_t **end)
 {
-	uint64_t mixed = (shape.node_hop ^ shape.device_kind_flags * 0x9e3779b97f4a7c15u) *
-			 0xd6e8feb86659fd93u;
+	uint64_t mixed = shape.node_hop * 0x9e3779b97f4a7c15u +
+			 shape.device_kind_flags * 0xd6e8feb86659fd93u;
 	size_t slot = mixed >> (64 - BH_EVENT_SHAPE_HASH_BITS);
 	uint8_t number = window->shape_slots[slot];
 	const struct bh_event_shape *known = &window->shapes[number];

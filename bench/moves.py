@@ -43,12 +43,13 @@ class Long:
             words = line.split()
             if len(words) == 3 and words[1] in "tT":
                 self.offset.setdefault(words[2], int(words[0], 16))
-        self.program = 0  # see find_program()
+        self.program: List[int] = []  # see find_program()
         self.first_pass_s = timed(self.server.goto, "end")[0]
 
+    def addresses(self, node: str, function: str) -> List[int]:
+        return self.program if node == "program" else [self.address(node, function)]
+
     def address(self, node: str, function: str) -> int:
-        if node == "program":
-            return self.program
         return self.base[node] + self.offset[function]
 
     def seconds(self, packet: str, expected: str) -> float:
@@ -58,22 +59,25 @@ class Long:
         return float(time_s)
 
     def plant(self, node: str, function: str, condition: str = "", offset: int = 0) -> None:
-        self.server.ask(f"Z0,{self.address(node, function) + offset:x},1;{condition}")
+        for address in self.addresses(node, function):
+            self.server.ask(f"Z0,{address + offset:x},1;{condition}")
 
     def find_program(self, path: Path, function: str, event: int) -> None:
-        """Where the last node's program, which runs in this event, calls a library's function."""
+        """Where the last node's program, which runs in this event, has called a function."""
         code = subprocess.run(["objdump", "-d", str(path)], capture_output=True, text=True,
                               check=True).stdout
-        places = re.findall(rf"^0*([0-9a-f]+) <{function}@plt>:", code, re.M)
+        places = re.findall(rf"<{function}@plt>\n +([0-9a-f]+):", code)
         self.server.goto(str(event))
         images = self.server.ask("qXfer:libraries-svr4:read::0,100000")
         bases = re.findall(rf'name="{path}"[^>]*l_addr="0x([0-9a-f]+)"', images)
         if not places or not bases:
             raise RuntimeError(f"{path} or its {function}() was not found in event {event}")
-        self.program = max(int(base, 16) for base in bases) + int(places[0], 16)
+        last = max(int(base, 16) for base in bases)
+        self.program = [last + int(place, 16) for place in places]
 
     def lift(self, node: str, function: str, offset: int = 0) -> None:
-        self.server.ask(f"z0,{self.address(node, function) + offset:x},1")
+        for address in self.addresses(node, function):
+            self.server.ask(f"z0,{address + offset:x},1")
 
 
 def goto(long: Long, report: Report) -> None:

@@ -78,9 +78,9 @@ CASES: List[Tuple[str, int, str, List[str]]] = [
         r"in ip_expire at net/ipv4/ip_fragment\.c:\d+$",
         r"set by h2/swapper-0 at event \d+, 5\.0\d+s, in __mod_timer "]),
 ]
-# What may be told instead on a kernel with debug.config: fib_lookup() is a function of its own that
-# chooses its result without a branch, and the compiler says that the comparison of what an inline
-# function got is that function's.
+# What may be told instead on a kernel with debug.config: fib_lookup() is a function of its own, and
+# searches aren't followed into; the compiler says that the comparison of what an inline function
+# got is that function's.
 ON_DEBUG = {
     r"where fib_table_lookup\(\) = -EAGAIN$": r"where fib_lookup\(\) = -ENETUNREACH$",
     r"ip_forward at net/ipv4/ip_forward\.c:\d+\n +if \(ip_hdr\(skb\)->ttl <= 1\)$":

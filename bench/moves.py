@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/gdb"))
 from rsp import Server, timed  # noqa: E402
 
 Report = Callable[..., None]
+FIRST_GOTOS = 13
 GOTOS = 40
 IDLE_MAX_S = 120
 RUNS = 5
@@ -44,7 +45,7 @@ class Long:
             if len(words) == 3 and words[1] in "tT":
                 self.offset.setdefault(words[2], int(words[0], 16))
         self.program: List[int] = []  # see find_program()
-        self.first_pass_s = timed(self.server.goto, "end")[0]
+        self.to_end_s = timed(self.server.goto, "end")[0]
 
     def addresses(self, node: str, function: str) -> List[int]:
         return self.program if node == "program" else [self.address(node, function)]
@@ -83,21 +84,30 @@ class Long:
 def goto(long: Long, report: Report) -> None:
     choose = random.Random(1)
     times = [timed(long.server.goto, str(choose.randrange(1, long.last)))[0] for _ in range(GOTOS)]
-    baseline = ("the first pass through all events", long.first_pass_s)
+    baseline = ("the first move, to the end", long.to_end_s)
     report(f"goto-any-of-{long.last}-events", statistics.median(times), "s", GOTOS, baseline)
     report(f"goto-any-of-{long.last}-events-max", max(times), "s", GOTOS, baseline)
 
 
 def first_goto(trace: Path, backhop: Path, report: Report) -> None:
-    """The first goto after opening: at once it is the first pass through what lies before; after a
-    while the server has worked ahead, which is waited for by the CPU time that it uses."""
-    for name, is_idle in (("at-once", False), ("after-thinking", True)):
+    """The first goto of a session, at once, to places all over the run: from the recorder's
+    snapshots; and without them, which is the first pass through what lies before."""
+    choose = random.Random(2)
+    times = []
+    for place in range(FIRST_GOTOS + 2):
         with Server(str(trace), str(backhop)) as server:
             last = int(server.private("qBackhop:run")["events"])
-            idle_s = wait_until_idle(trace) if is_idle else 0.0
-            report(f"first-goto-of-{last}-events-{name}",
-                   timed(server.goto, str(last * 9 // 10))[0], "s", 1,
-                   ("thinking", idle_s) if is_idle else None)
+            event = {0: last - 1, 1: last * 9 // 10}.get(place, choose.randrange(1, last))
+            times.append(timed(server.goto, str(event))[0])
+    with Server(str(trace), str(backhop), BACKHOP_CACHE=str(trace.parent / "no-cache")) as server:
+        baseline = ("into the last tenth without snapshots",
+                    timed(server.goto, str(last * 9 // 10))[0])
+    report(f"first-goto-of-{last}-events", statistics.median(times), "s", len(times), baseline)
+    report(f"first-goto-of-{last}-events-max", max(times), "s", len(times), baseline)
+    with Server(str(trace), str(backhop)) as server:
+        idle_s = wait_until_idle(trace)
+        report(f"first-goto-of-{last}-events-after-thinking",
+               timed(server.goto, str(last * 9 // 10))[0], "s", 1, ("thinking", idle_s))
 
 
 def cpu_ticks(trace: Path) -> int:

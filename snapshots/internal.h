@@ -9,7 +9,7 @@
 
 /* In the cache. */
 #define BH_SNAPSHOT_SUFFIX	".snapshots"
-#define BH_SNAPSHOT_CACHE_MAX	(4ull << 30)
+#define BH_SNAPSHOT_CACHE_MAX	(2ull << 30)
 #define BH_SNAPSHOT_CACHE_FILES 50u
 
 /* --- the file: a page with the header, pages, the index --- */

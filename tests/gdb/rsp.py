@@ -22,9 +22,11 @@ TIMEOUT_S = 600.0
 class Server:
     """`backhop replay --serve` and one connection to it."""
 
-    def __init__(self, trace: str, backhop: str = BACKHOP, *options: str) -> None:
+    def __init__(self, trace: str, backhop: str = BACKHOP, *options: str,
+                 **environment: str) -> None:
         self.process = subprocess.Popen([backhop, "replay", *options, "--serve", "0", trace],
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **environment})
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
         match = re.search(r"serving on 127\.0\.0\.1:(\d+)", line)

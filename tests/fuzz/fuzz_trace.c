@@ -3,7 +3,7 @@
  * Fuzzes the trace reader. With libFuzzer:
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DBH_LIBFUZZER -I. -D_GNU_SOURCE \
  *     tests/fuzz/fuzz_trace.c traces/[a-z]*.c \
- *     common/{compress,cursor,error,event,file,hash}.c -lzstd -lxxhash
+ *     common/{compress,cursor,error,event,file,hash,unsaved}.c -lzstd -lxxhash
  * Without it, main() runs each file given, and with `--seconds N` mutates them for N seconds; with
  * `--every` it takes each once without its compression, and damages every byte of that.
  *

@@ -89,7 +89,7 @@ def goto(long: Long, report: Report) -> None:
     report(f"goto-any-of-{long.last}-events-max", max(times), "s", GOTOS, baseline)
 
 
-def first_goto(trace: Path, backhop: Path, report: Report) -> None:
+def first_goto(trace: Path, backhop: Path, report: Report, snapshots: str) -> None:
     """The first goto of a session, at once, to places all over the run: from the recorder's
     snapshots; and without them, which is the first pass through what lies before."""
     choose = random.Random(2)
@@ -102,11 +102,12 @@ def first_goto(trace: Path, backhop: Path, report: Report) -> None:
     with Server(str(trace), str(backhop), BACKHOP_CACHE=str(trace.parent / "no-cache")) as server:
         baseline = ("into the last tenth without snapshots",
                     timed(server.goto, str(last * 9 // 10))[0])
-    report(f"first-goto-of-{last}-events", statistics.median(times), "s", len(times), baseline)
-    report(f"first-goto-of-{last}-events-max", max(times), "s", len(times), baseline)
+    name = f"first-goto-of-{last}-events-snapshots-{snapshots}"
+    report(name, statistics.median(times), "s", len(times), baseline)
+    report(f"{name}-max", max(times), "s", len(times), baseline)
     with Server(str(trace), str(backhop)) as server:
         idle_s = wait_until_idle(trace)
-        report(f"first-goto-of-{last}-events-after-thinking",
+        report(f"{name}-after-thinking",
                timed(server.goto, str(last * 9 // 10))[0], "s", 1, ("thinking", idle_s))
 
 

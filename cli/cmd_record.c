@@ -17,6 +17,9 @@
 #include "replayer/engine.h"
 #include "snapshots/snapshot.h"
 
+/* CPU time from one to the next: so far a replay has to run. */
+#define SNAPSHOT_OFTEN_NS 500000000ull
+
 struct record {
 	struct bh_scenario_file file;
 	const char *trace;
@@ -25,6 +28,7 @@ struct record {
 	struct bh_live_run live;
 	struct bh_shell *shell;
 	int takes_snapshots;
+	uint64_t snapshot_ns; /* see struct bh_recorder_config */
 };
 
 /* NAME.bht in the current folder, whatever the name has in it. */
@@ -80,6 +84,7 @@ static struct bh_error *record_scenario(struct record *record, const char *folde
 		.find_kernel = bh_find_kernel,
 		.spin_limit_s = shell->node ? 0 : spin_limit_s,
 		.restored = record->takes_snapshots ? bh_replay_restored : NULL,
+		.snapshot_ns = record->snapshot_ns,
 		.observer = bh_live_run_observer(&record->live),
 	};
 
@@ -125,10 +130,27 @@ static int print_result(const struct bh_summary *summary, int is_json, int is_qu
 	return bh_cli_finish(status);
 }
 
+/* -1, or an exit status. */
+static int choose_snapshots(const char *when, const struct bh_shell_options *shell,
+			    struct record *record)
+{
+	int is_often = !strcmp(when, "often");
+
+	if (!is_often && strcmp(when, "cheap") && strcmp(when, "no"))
+		return bh_cli_usage(&bh_command_record,
+				    "--snapshots is cheap, often or no, not \"%s\"", when);
+	if (!strcmp(when, "no") || shell->node || bh_build_registered())
+		return -1;
+	record->takes_snapshots = 1;
+	record->snapshot_ns = is_often ? SNAPSHOT_OFTEN_NS : 0;
+	bh_snapshots_fix_addresses(bh_cli_arguments());
+	return -1;
+}
+
 static int cmd_record(int argc, char **argv)
 {
-	int is_json = 0, is_quiet = 0, is_for_rr = 0, has_no_snapshots = 0;
-	const char *folder = ".", *seed = NULL, *spin_limit = NULL;
+	int is_json = 0, is_quiet = 0, is_for_rr = 0;
+	const char *folder = ".", *seed = NULL, *spin_limit = NULL, *snapshots = "cheap";
 	unsigned int spin_limit_s = 0;
 	struct bh_shell_options shell = {0};
 	struct record record = {0};
@@ -136,7 +158,7 @@ static int cmd_record(int argc, char **argv)
 		{"json", &is_json, NULL},
 		{"quiet", &is_quiet, NULL},
 		{"rr", &is_for_rr, NULL},
-		{"no-snapshots", &has_no_snapshots, NULL},
+		{"snapshots", NULL, &snapshots},
 		{"files", NULL, &folder},
 		{"seed", NULL, &seed},
 		{"spin-limit", NULL, &spin_limit},
@@ -159,9 +181,9 @@ static int cmd_record(int argc, char **argv)
 		return status;
 	if (is_for_rr)
 		return bh_cli_fail(bh_rr_record(bh_cli_arguments(), record.trace));
-	record.takes_snapshots = !has_no_snapshots && !shell.node && !bh_build_registered();
-	if (record.takes_snapshots)
-		bh_snapshots_fix_addresses(bh_cli_arguments());
+	status = choose_snapshots(snapshots, &shell, &record);
+	if (status >= 0)
+		return status;
 	struct bh_error *error = bh_live_run_spin_limit(spin_limit, &spin_limit_s);
 	if (!error)
 		error = bh_scenario_arguments_open(argc, argv, seed, &record.file);
@@ -204,9 +226,11 @@ const struct bh_command bh_command_record = {
 		"  --seed N           use this seed instead of the scenario's\n"
 		"  --spin-limit S     give up a node that has the CPU for so many seconds without\n"
 		"                     an event (default: 60; 0: never)\n"
-		"  --no-snapshots     keep nothing in the cache that lets a replay on this machine "
-		"begin\n"
-		"                     elsewhere than at the beginning\n"
+		"  --snapshots WHEN   of this process, at which a replay on this machine can "
+		"begin: "
+		"cheap\n"
+		"                     (default; they take at most a hundredth of the time), often\n"
+		"                     (two a second: what is far is always near), or no\n"
 		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
 		"it ends.\n"
 		"                  Ctrl-] leaves it. Lines from a file or pipe are typed one by "

@@ -27,6 +27,10 @@ _backhop() {
 		mapfile -t COMPREPLY < <(compgen -W 'still wall' -- "$current")
 		return
 		;;
+	--snapshots)
+		mapfile -t COMPREPLY < <(compgen -W 'cheap often no' -- "$current")
+		return
+		;;
 	--shell-program)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -c -- "$current")
@@ -36,7 +40,7 @@ _backhop() {
 	esac
 	case ${COMP_WORDS[1]} in
 	run) words='--json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
-	record) words='--output --rr --no-snapshots --json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
+	record) words='--output --rr --snapshots --json --quiet --files --seed --spin-limit --shell --shell-time --shell-start --shell-program' pattern='yaml|yml' ;;
 	replay) words='--at --node --serve' pattern='bht' ;;
 	verify) words='--json --plant-fault' pattern='bht' ;;
 	info) words='--json' pattern='bht' ;;

@@ -31,12 +31,14 @@
  * of between(), because reading the host's clock costs a system call. */
 #define LOOK_NS	   4000000ull
 #define STRIDE_MAX 8192u
-/* A snapshot this often, in CPU time, and only so often that they take a small share of it; the
- * first one, which has everything, takes some times as long as the others. */
-#define SNAPSHOT_NS	     600000000ull
-#define SNAPSHOT_SHARE	     64u
-#define FIRST_SNAPSHOT_SHARE 8u
-#define SNAPSHOTS_MAX_BYTES  (1ull << 30)
+/* A snapshot this often, in CPU time, or so much less often that they take this share of it. The
+ * first one writes all that the process has of its own, and may be guessed by that. */
+#define SNAPSHOT_NS	    600000000ull
+#define SNAPSHOT_SHARE	    100u
+#define SNAPSHOT_PAGE_NS    2000u
+#define FIRST_TO_NEXT	    3u
+#define FIRST_LOOK_NS	    100000000ull /* from one question whether it is time to the next */
+#define SNAPSHOTS_MAX_BYTES (1ull << 30)
 
 #define KERNEL_IMAGE_MAX (1ul << 30)
 #define PROGRAM_MAX	 (1ul << 30)
@@ -426,6 +428,28 @@ static uint64_t cpu_time_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t first_cost_ns(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long resident = 0, of_files = 0;
+
+	if (file && fscanf(file, "%*u %lu %lu", &resident, &of_files) != 2)
+		resident = of_files;
+	if (file)
+		fclose(file);
+	return (uint64_t)(resident - of_files) * SNAPSHOT_PAGE_NS;
+}
+
+/* CPU time from one to the next, if they take so long. */
+static uint64_t spacing_of(const struct bh_recorder *recorder, uint64_t cost_ns)
+{
+	uint64_t spacing_ns = SNAPSHOT_SHARE * cost_ns;
+
+	if (recorder->config.snapshot_ns)
+		return recorder->config.snapshot_ns;
+	return spacing_ns > SNAPSHOT_NS ? spacing_ns : SNAPSHOT_NS;
+}
+
 /* If it is time for one. */
 static struct bh_error *snapshot_take(struct bh_recorder *recorder)
 {
@@ -434,6 +458,10 @@ static struct bh_error *snapshot_take(struct bh_recorder *recorder)
 
 	if (!recorder->snapshots || begin_ns < recorder->snapshot_ns)
 		return NULL;
+	if (!recorder->snapshot_count && begin_ns < spacing_of(recorder, first_cost_ns())) {
+		recorder->snapshot_ns = begin_ns + FIRST_LOOK_NS;
+		return NULL;
+	}
 	BH_TRY(bh_posix_before_snapshot());
 	switch (bh_snapshots_take(recorder->snapshots, bh_gate.event, begin_ns)) {
 	case BH_SNAPSHOT_RESTORED:
@@ -446,14 +474,12 @@ static struct bh_error *snapshot_take(struct bh_recorder *recorder)
 		break;
 	}
 	uint64_t now_ns = cpu_time_ns();
-	uint64_t spacing_ns = (now_ns - begin_ns) *
-			      (recorder->snapshot_count++ ? SNAPSHOT_SHARE : FIRST_SNAPSHOT_SHARE);
+	uint64_t cost_ns = now_ns - begin_ns;
 
-	if (config->snapshot_ns)
-		spacing_ns = config->snapshot_ns;
-	else if (spacing_ns < SNAPSHOT_NS)
-		spacing_ns = SNAPSHOT_NS;
-	recorder->snapshot_ns = now_ns + spacing_ns;
+	/* The next one will be cheaper. */
+	if (!recorder->snapshot_count++)
+		cost_ns /= FIRST_TO_NEXT;
+	recorder->snapshot_ns = now_ns + spacing_of(recorder, cost_ns);
 	return NULL;
 }
 
@@ -473,8 +499,7 @@ static void snapshots_begin(struct bh_recorder *recorder)
 	if (folder)
 		recorder->snapshots = bh_snapshots_create(&config);
 	free(folder);
-	recorder->snapshot_ns =
-		cpu_time_ns() + (recording->snapshot_ns ? recording->snapshot_ns : SNAPSHOT_NS);
+	recorder->snapshot_ns = cpu_time_ns();
 }
 
 /* The trace is whole. */

@@ -77,9 +77,9 @@ def parse(words: List[str]) -> Optional[Call]:
     if not words or words[0] not in ("run", "record"):
         return None
     values = ("--files", "--seed", "--spin-limit", "--output", "-o", "--shell", "--shell-time",
-              "--shell-start", "--shell-program")
+              "--shell-start", "--shell-program", "--snapshots")
     # Without snapshots addresses are left to chance, as the circumstances mean it.
-    kept, names, trace, files = ["record", "--no-snapshots"], [], None, Path(".")
+    kept, names, trace, files = ["record", "--snapshots", "no"], [], None, Path(".")
     at = 1
     while at < len(words):
         name, equals, value = words[at].partition("=")
@@ -91,11 +91,13 @@ def parse(words: List[str]) -> Optional[Call]:
         at += 1
         if name.startswith("--shell") or name in ("--rr", "--help", "-h"):
             return None
+        if name == "--snapshots":
+            continue
         if name in ("-o", "--output"):
             trace = Path(value)
         elif name == "--files":
             files = Path(value)
-        elif name not in ("--json", "--quiet", "--no-snapshots"):
+        elif name not in ("--json", "--quiet"):
             kept += given
             names += [] if name.startswith("-") else given
     if len(names) != 1:

@@ -32,7 +32,7 @@ record_into() { # record_into FOLDER [COMMAND...]
 	local folder=$1 status=0
 	shift
 	mkdir -p "$folder"
-	(cd "$folder" && "$@" "$BACKHOP" record --no-snapshots --json -o trace.bht "$scenario" >summary 2>log) ||
+	(cd "$folder" && "$@" "$BACKHOP" record --snapshots no --json -o trace.bht "$scenario" >summary 2>log) ||
 		status=$?
 	[ $status -le 1 ] || cat "$folder/log"
 	return $((status > 1))

@@ -74,10 +74,10 @@ def record(scenario: str, exit_status: int = 1) -> str:
     return record_file(os.path.join(SOURCE, "examples", scenario), exit_status)
 
 
-def record_file(scenario: str, exit_status: int = 0) -> str:
+def record_file(scenario: str, exit_status: int = 0, *options: str) -> str:
     """Records a scenario; the trace's name."""
     trace = os.path.basename(scenario).replace(".yaml", ".bht")
-    result = run(["record", "-o", trace, scenario])
+    result = run(["record", *options, "-o", trace, scenario])
     if result.returncode != exit_status:
         bail_out(f"recording {scenario}: exit status {result.returncode}, not {exit_status}: "
                  + result.stderr.strip().replace("\n", " / "))

@@ -22,6 +22,7 @@
 #include "replayer/displace.h"
 #include "replayer/engine.h"
 #include "replayer/probe.h"
+#include "tests/unit/recorded_run.h"
 
 #define SAMPLES	      2000
 #define ADDRESSES     40
@@ -31,31 +32,8 @@
 #define INSTRUCTIONS  16384 /* of a function, at most */
 #define DIGEST_ROUNDS 6
 
-static int test_number, failures;
-static unsigned int seed;
 static struct bh_replay *replay;
 static uint64_t last_event;
-
-static void check(int is_ok, const char *what)
-{
-	test_number++;
-	failures += !is_ok;
-	printf("%s %d - %s\n", is_ok ? "ok" : "not ok", test_number, what);
-	fflush(stdout);
-}
-
-static void must(struct bh_error *error)
-{
-	if (error) {
-		printf("Bail out! %s\n", error->message);
-		exit(1);
-	}
-}
-
-static uint64_t choose(uint64_t limit)
-{
-	return ((uint64_t)rand_r(&seed) << 31 | (uint64_t)rand_r(&seed)) % limit;
-}
 
 /* --- the image --- */
 
@@ -288,45 +266,9 @@ static void test_side_by_side(void)
 
 /* --- start --- */
 
-static struct bh_error *find_kernel(void *arg, const char *version, char **path_ret)
-{
-	const char *folder = getenv("BACKHOP_KERNEL_DIR");
-
-	(void)arg;
-	if (!folder || !*folder)
-		folder = getenv("BUILD");
-	if (asprintf(path_ret, "%s/kernel-%s/image", folder ? folder : "build", version) < 0)
-		return bh_error_new(BH_ERR_NOMEM, "out of memory");
-	return NULL;
-}
-
-static const char *record_trace(void)
-{
-	const char *program = getenv("BACKHOP"), *source = getenv("SOURCE");
-	char command[8192];
-
-	if (!program)
-		program = "build/backhop";
-	if (access(program, X_OK)) {
-		printf("1..0 # SKIP there is no %s to record a run with\n", program);
-		exit(77);
-	}
-	mkdir("probes-run", 0777);
-	snprintf(command, sizeof(command),
-		 "'%s' record --quiet --files probes-run -o probes-run/trace.bht "
-		 "'%s/examples/blackhole.yaml'",
-		 program, source ? source : ".");
-	int status = system(command);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1) {
-		printf("Bail out! %s failed\n", command);
-		exit(1);
-	}
-	return "probes-run/trace.bht";
-}
-
 int main(int argc, char **argv)
 {
-	const char *path = argc > 1 ? argv[1] : record_trace();
+	const char *path = argc > 1 ? argv[1] : record_example("probes-run", "blackhole.yaml");
 	struct bh_trace *trace;
 	const struct bh_replay_image *images;
 	size_t image_count;

@@ -13,6 +13,7 @@
 #include "replayer/engine.h"
 #include "tests/fuzz/trace_bytes.h"
 #include "traces/trace.h"
+#include "tests/unit/recorded_run.h"
 
 #define TRACE_MAX   (4u << 20)
 #define KIND_EVENTS 3
@@ -29,56 +30,14 @@ static const char scenario[] =
 	"    b: {exec: [ip addr add 10.0.0.2/24 dev eth0]}\n"
 	"  links: [{endpoints: [\"a:eth0\", \"b:eth0\"], delay: 10us}]\n";
 
-static int test_number, failures;
-
-static void check(int is_ok, const char *name)
-{
-	printf("%sok %d - %s\n", is_ok ? "" : "not ", ++test_number, name);
-	failures += !is_ok;
-}
-
-static void must(struct bh_error *error)
-{
-	if (!error)
-		return;
-	printf("Bail out! %s\n", error->message);
-	exit(1);
-}
-
-static struct bh_error *find_kernel(void *arg, const char *version, char **path_ret)
-{
-	const char *folder = getenv("BACKHOP_KERNEL_DIR");
-
-	(void)arg;
-	if (!folder || !*folder)
-		folder = getenv("BUILD");
-	if (asprintf(path_ret, "%s/kernel-%s/image", folder ? folder : "build", version) < 0)
-		return bh_error_new(BH_ERR_NOMEM, "out of memory");
-	return NULL;
-}
-
 static size_t record(uint8_t *bytes_ret)
 {
-	const char *program = getenv("BACKHOP");
-	char command[8192];
-
-	if (!program)
-		program = "build/backhop";
-	if (access(program, X_OK)) {
-		printf("1..0 # SKIP there is no %s to record a run with\n", program);
-		exit(77);
-	}
 	mkdir(FOLDER, 0777);
 	FILE *file = fopen(FOLDER "/pings.yaml", "w");
 	if (!file || fputs(scenario, file) < 0 || fclose(file))
 		must(bh_error_new(BH_ERR_MACHINE, "the scenario can't be written"));
-	snprintf(command, sizeof(command),
-		 "'%s' record --quiet --files " FOLDER " -o " FOLDER "/pings.bht " FOLDER
-		 "/pings.yaml",
-		 program);
-	if (system(command))
-		must(bh_error_new(BH_ERR_MACHINE, "%s failed", command));
-	file = fopen(FOLDER "/pings.bht", "rb");
+	record_scenario(FOLDER, FOLDER "/pings.yaml");
+	file = fopen(FOLDER "/trace.bht", "rb");
 	size_t length = file ? fread(bytes_ret, 1, TRACE_MAX, file) : 0;
 	if (file)
 		fclose(file);

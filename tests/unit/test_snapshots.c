@@ -25,6 +25,7 @@
 #include "replayer/engine.h"
 #include "simulator/scenario.h"
 #include "snapshots/snapshot.h"
+#include "tests/unit/recorded_run.h"
 #include "traces/trace.h"
 
 #define PAGE	     4096ul
@@ -35,30 +36,6 @@
 #define MEMORY_SHARE 6		/* of the places, at which all memory is compared */
 #define IMAGE_BYTES  0x7a0000ul /* nearly all of it, in whole pieces */
 #define PIECE	     65536ul
-
-static int test_number, failures;
-static unsigned int seed;
-
-static void check(int is_ok, const char *what)
-{
-	test_number++;
-	failures += !is_ok;
-	printf("%s %d - %s\n", is_ok ? "ok" : "not ok", test_number, what);
-	fflush(stdout);
-}
-
-static void must(struct bh_error *error)
-{
-	if (error) {
-		printf("Bail out! %s\n", error->message);
-		exit(1);
-	}
-}
-
-static uint64_t choose(uint64_t limit)
-{
-	return ((uint64_t)rand_r(&seed) << 31 | (uint64_t)rand_r(&seed)) % limit;
-}
 
 /* --- of this process --- */
 
@@ -284,18 +261,6 @@ static void test_process(void)
 
 /* --- of a run --- */
 
-static struct bh_error *find_kernel(void *arg, const char *version, char **path_ret)
-{
-	const char *kernels = getenv("BACKHOP_KERNEL_DIR");
-
-	(void)arg;
-	if (!kernels || !*kernels)
-		kernels = getenv("BUILD");
-	if (asprintf(path_ret, "%s/kernel-%s/image", kernels ? kernels : "build", version) < 0)
-		return bh_error_new(BH_ERR_NOMEM, "out of memory");
-	return NULL;
-}
-
 static void record(const char *trace)
 {
 	const char *source = getenv("SOURCE");
@@ -317,7 +282,7 @@ static void record(const char *trace)
 		.scenario = scenario,
 		.find_kernel = find_kernel,
 		.restored = bh_replay_restored,
-		.snapshot_ns = 1,
+		.snapshot_ns = 20000000,
 	};
 
 	must(bh_recorder_create(&config, &recorder));

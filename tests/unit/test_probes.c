@@ -248,9 +248,13 @@ static void run_machine(void *arg)
 
 /* --- history, by single steps --- */
 
+#define PARTS	    4
+#define RED_ZONE    128
+#define STACK_BYTES 640
+
 struct moment {
 	struct bh_position position;
-	uint64_t hash, pc, rax;
+	uint64_t hashes[PARTS], pc, rax;
 };
 
 #define MOMENTS_MAX 40000
@@ -266,19 +270,21 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t count)
 	return hash;
 }
 
-static uint64_t state_hash(struct bh_timeline *timeline)
+/* Of registers, data, text and the stack; of the last nothing below the red zone, where what a
+ * signal of the host's has left isn't the program's. */
+static void take_hashes(struct bh_timeline *timeline, uint64_t hashes_ret[PARTS])
 {
 	static uint8_t bytes[TEXT_BYTES + DATA_BYTES];
 	struct bh_copy *copy = bh_timeline_copy(timeline);
 	struct user_regs_struct registers = *bh_copy_registers(copy);
-	uint64_t hash = 0xcbf29ce484222325ull;
+	const uint64_t basis = 0xcbf29ce484222325ull;
 
 	registers.orig_rax = 0;
-	hash = mix(hash, &registers, sizeof(registers));
-	hash = mix(hash, bytes, bh_copy_read(copy, DATA, bytes, DATA_BYTES));
-	hash = mix(hash, bytes, bh_copy_read(copy, BASE, bytes, TEXT_BYTES));
-	/* The stack, and what has been on it. */
-	return mix(hash, bytes, bh_copy_read(copy, registers.rsp - 512, bytes, 1024));
+	hashes_ret[0] = mix(basis, &registers, sizeof(registers));
+	hashes_ret[1] = mix(basis, bytes, bh_copy_read(copy, DATA, bytes, DATA_BYTES));
+	hashes_ret[2] = mix(basis, bytes, bh_copy_read(copy, BASE, bytes, TEXT_BYTES));
+	hashes_ret[3] =
+		mix(basis, bytes, bh_copy_read(copy, registers.rsp - RED_ZONE, bytes, STACK_BYTES));
 }
 
 static void record_stretch(struct bh_timeline *timeline)
@@ -289,12 +295,11 @@ static void record_stretch(struct bh_timeline *timeline)
 	while (arrival == BH_ARRIVED && bh_timeline_position(timeline).event < TO &&
 	       moment_count < MOMENTS_MAX) {
 		struct bh_copy *copy = bh_timeline_copy(timeline);
-		moments[moment_count++] = (struct moment){
-			bh_timeline_position(timeline),
-			state_hash(timeline),
-			bh_copy_pc(copy),
-			bh_copy_registers(copy)->rax,
-		};
+		struct moment *moment = &moments[moment_count++];
+		moment->position = bh_timeline_position(timeline);
+		moment->pc = bh_copy_pc(copy);
+		moment->rax = bh_copy_registers(copy)->rax;
+		take_hashes(timeline, moment->hashes);
 		must(bh_timeline_step(timeline, BH_FORWARD, &arrival));
 	}
 	check(arrival == BH_ARRIVED && moment_count > 2000 && moment_count < MOMENTS_MAX,
@@ -304,11 +309,20 @@ static void record_stretch(struct bh_timeline *timeline)
 
 static int is_moment(struct bh_timeline *timeline, const struct moment *moment)
 {
+	static const char *const parts[PARTS] = {"registers", "data", "text", "stack"};
 	struct bh_position position = bh_timeline_position(timeline);
+	uint64_t hashes[PARTS];
+	int is_equal = !bh_position_compare(position, moment->position) &&
+		       bh_copy_pc(bh_timeline_copy(timeline)) == moment->pc;
 
-	return !bh_position_compare(position, moment->position) &&
-	       bh_copy_pc(bh_timeline_copy(timeline)) == moment->pc &&
-	       state_hash(timeline) == moment->hash;
+	take_hashes(timeline, hashes);
+	for (size_t i = 0; is_equal && i < PARTS; i++) {
+		if (hashes[i] == moment->hashes[i])
+			continue;
+		printf("# the %s differ\n", parts[i]);
+		is_equal = 0;
+	}
+	return is_equal;
 }
 
 /* --- conditions --- */

@@ -34,7 +34,7 @@
 /* A snapshot this often, in CPU time, or so much less often that they take this share of it. The
  * first one writes all that the process has of its own, and may be guessed by that. */
 #define SNAPSHOT_NS	    600000000ull
-#define SNAPSHOT_SHARE	    100u
+#define SNAPSHOT_SHARE	    300u
 #define SNAPSHOT_PAGE_NS    2000u
 #define FIRST_TO_NEXT	    3u
 #define FIRST_LOOK_NS	    100000000ull /* from one question whether it is time to the next */

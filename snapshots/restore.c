@@ -26,7 +26,7 @@
 #define FILES_MAX   400u /* that are mapped */
 
 struct call {
-	long number, arguments[5];
+	long number, arguments[6];
 	long least; /* a result below this is a failure */
 };
 
@@ -52,16 +52,9 @@ static inline __attribute__((always_inline)) long perform(const struct call *cal
 {
 	register long r10 __asm__("r10") = call->arguments[3];
 	register long r8 __asm__("r8") = call->arguments[4];
-	register long r9 __asm__("r9") = 0;
+	register long r9 __asm__("r9") = call->arguments[5];
 	long result;
 
-	/* The sixth argument of mmap(), the offset, takes the place of the fourth: its flags are
-	 * the same but for MAP_ANONYMOUS, which a descriptor of -1 tells. */
-	if (call->number == SYS_mmap) {
-		r9 = call->arguments[3];
-		r10 = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE |
-		      (call->arguments[4] < 0 ? MAP_ANONYMOUS : 0);
-	}
 	__asm__ volatile("syscall"
 			 : "=a"(result)
 			 : "0"(call->number), "D"(call->arguments[0]), "S"(call->arguments[1]),
@@ -93,14 +86,17 @@ static void add(struct plan *plan, long number, long a, long b, long c, long d, 
 		plan->is_full = 1;
 		return;
 	}
-	plan->calls[plan->call_count++] = (struct call){number, {a, b, c, d, e}, least};
+	plan->calls[plan->call_count++] = (struct call){number, {a, b, c, d, e, 0}, least};
 }
 
 static void add_mmap(struct plan *plan, uint64_t start, uint64_t end, unsigned int protection,
 		     int fd, uint64_t offset)
 {
-	add(plan, SYS_mmap, (long)start, (long)(end - start), (long)protection, (long)offset, fd,
-	    0);
+	const long flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+
+	add(plan, SYS_mmap, (long)start, (long)(end - start), (long)protection, flags, fd, 0);
+	if (plan->call_count)
+		plan->calls[plan->call_count - 1].arguments[5] = (long)offset;
 }
 
 static void add_protection(struct plan *plan, const struct bh_snapshot_map *map,

@@ -120,8 +120,8 @@ struct bh_event_window {
 	struct bh_event_shape shapes[BH_EVENT_SHAPES_MAX];  /* by number */
 };
 
-/* Empty, with room for BH_EVENT_COLUMNS_ROOM events; to be freed with free(). NULL: out of memory.
- */
+/* Empty, with room for BH_EVENT_COLUMNS_ROOM events; to be freed by the function below. NULL: out
+ * of memory. */
 struct bh_event_columns *bh_event_columns_create(void);
 void bh_event_columns_destroy(struct bh_event_columns *columns);
 void bh_event_columns_clear(struct bh_event_columns *columns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What unit tests of replays share: TAP, choice by a seed, and a recorded run to work on. Kernel
+ * What unit tests of replays share: choice by a seed, and a recorded run to work on. Kernel
  * images are kernel-VERSION in $BACKHOP_KERNEL_DIR or $BUILD; $BACKHOP records.
  */
 #ifndef BH_TESTS_RECORDED_RUN_H
@@ -14,25 +14,9 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "tests/unit/tap.h"
 
-static int test_number, failures;
 static __attribute__((unused)) unsigned int seed;
-
-static void check(int is_ok, const char *what)
-{
-	test_number++;
-	failures += !is_ok;
-	printf("%s %d - %s\n", is_ok ? "ok" : "not ok", test_number, what);
-	fflush(stdout);
-}
-
-static void must(struct bh_error *error)
-{
-	if (error) {
-		printf("Bail out! %s\n", error->message);
-		exit(1);
-	}
-}
 
 /* Less than limit. */
 static __attribute__((unused)) uint64_t choose(uint64_t limit)

@@ -16,6 +16,7 @@
 
 #include "replayer/timeline.h"
 #include "simulator/gate.h"
+#include "tests/unit/tap.h"
 
 #define BASE	   0x200000000000ull
 #define TEXT_BYTES 0x4000ull
@@ -28,23 +29,6 @@
 
 static uint8_t text[TEXT_BYTES];
 static uint32_t entries[FUNCTIONS];
-static int test_number, failures;
-
-static void check(int is_ok, const char *what)
-{
-	test_number++;
-	failures += !is_ok;
-	printf("%s %d - %s\n", is_ok ? "ok" : "not ok", test_number, what);
-	fflush(stdout);
-}
-
-static void must(struct bh_error *error)
-{
-	if (error) {
-		printf("Bail out! %s\n", error->message);
-		exit(1);
-	}
-}
 
 /* --- the machine --- */
 

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "common/host_time.h"
 #include "replayer/gdb_server_state.h"
 
 /* A move that takes longer tells this often how far it is. */
@@ -172,24 +172,16 @@ static void receive(struct bh_gdb_server *server, int flags)
 	}
 }
 
-static uint64_t host_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
 void bh_gdb_progress(struct bh_gdb_server *server, int is_moving)
 {
-	server->progress_ns = is_moving ? host_ns() + PROGRESS_NS : 0;
+	server->progress_ns = is_moving ? bh_host_time_ns() + PROGRESS_NS : 0;
 }
 
 static void tell_progress(struct bh_gdb_server *server)
 {
 	char text[128];
 
-	if (!server->progress_ns || host_ns() < server->progress_ns)
+	if (!server->progress_ns || bh_host_time_ns() < server->progress_ns)
 		return;
 	bh_gdb_progress(server, 1);
 	snprintf(text, sizeof(text), "at event %lu of %lu; Ctrl-C stops here\n",

@@ -77,7 +77,7 @@ int bh_gdb_register_here(struct bh_gdb_server *server, unsigned int number, uint
 		*value_ret = bh_replay_vtime_ns(replay);
 	} else if (number == BH_GDB_PACKET) {
 		*value_ret = bh_replay_packet(replay);
-	} else if (number <= BH_GDB_RIP) {
+	} else if (number <= BH_GDB_GS) {
 		struct bh_error *error = bh_replay_registers(replay, 0, &registers);
 		if (error) {
 			bh_error_free(error);

@@ -89,8 +89,11 @@ uint64_t bh_probe_set_displaced(const struct bh_probe_set *set, uint64_t pc, int
 uint64_t bh_probe_set_origin(const struct bh_probe_set *set, uint64_t pc, uint64_t *pushed_ret);
 /* The breakpoint whose probe stopped with this program counter; 0: none did. */
 uint64_t bh_probe_set_stopped_at(const struct bh_probe_set *set, uint64_t pc);
+/* Does the copy itself count what comes to address? */
+int bh_probe_set_counts(const struct bh_probe_set *set, const struct bh_copy *copy,
+			uint64_t address);
 /* Stopped at address: which visit in the current event this is; 0: there is no probe. Asked once a
- * stop. */
+ * stop, unless the copy counts. */
 uint64_t bh_probe_set_visits(const struct bh_probe_set *set, struct bh_copy *copy,
 			     uint64_t address);
 /* The last hit noted since this was last asked. Returns 0 if there was none. */

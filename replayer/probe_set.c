@@ -441,6 +441,12 @@ static const struct bh_probe *find_probe(const struct bh_probe_set *set, uint64_
 	return NULL;
 }
 
+int bh_probe_set_counts(const struct bh_probe_set *set, const struct bh_copy *copy,
+			uint64_t address)
+{
+	return copy->armed == set && !copy->are_probes_lifted && find_probe(set, address) != NULL;
+}
+
 uint64_t bh_probe_set_visits(const struct bh_probe_set *set, struct bh_copy *copy, uint64_t address)
 {
 	const struct bh_probe *mine = find_probe(set, address);

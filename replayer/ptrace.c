@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 #include <elf.h>
 
+#include "common/host_time.h"
 #include "replayer/gates.h"
 
 #define SCRATCH_BYTES 65536
@@ -41,6 +43,8 @@ struct bh_tracee {
 	int is_stepping; /* how it was resumed last */
 	int has_registers, registers_changed;
 	struct user_regs_struct registers;
+	struct user_regs_struct as_stopped; /* what the host has, if has_as_stopped */
+	int has_as_stopped;
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
 	uint64_t dr7;
 	int has_clock;
@@ -85,6 +89,12 @@ struct bh_error *bh_tracee_pin(void *former_ret, size_t size)
 		return bh_error_new(BH_ERR_MACHINE, "cannot pin the replay to CPU %d (%s)", cpu,
 				    strerror(errno));
 	return NULL;
+}
+
+/* Where the host refuses it, stops just take longer. */
+void bh_tracee_forgo_counter(int is_forgone)
+{
+	prctl(PR_SET_TSC, is_forgone ? PR_TSC_SIGSEGV : PR_TSC_ENABLE);
 }
 
 static void __attribute__((noreturn))
@@ -209,11 +219,15 @@ void bh_tracee_destroy(struct bh_tracee *tracee)
 
 static struct bh_error *write_registers(struct bh_tracee *tracee)
 {
-	if (tracee->registers_changed) {
-		if (ptrace(PTRACE_SETREGS, tracee->pid, 0, &tracee->registers))
-			return ptrace_error(tracee, "set the registers of");
-		tracee->registers_changed = 0;
-	}
+	/* What goes on from a probe goes on where it is. */
+	int is_changed = tracee->registers_changed &&
+			 (!tracee->has_as_stopped || memcmp(&tracee->registers, &tracee->as_stopped,
+							    sizeof(tracee->registers)) != 0);
+
+	if (is_changed && ptrace(PTRACE_SETREGS, tracee->pid, 0, &tracee->registers))
+		return ptrace_error(tracee, "set the registers of");
+	tracee->registers_changed = 0;
+	tracee->has_as_stopped = 0;
 	return NULL;
 }
 
@@ -232,8 +246,6 @@ struct bh_error *bh_tracee_resume(struct bh_tracee *tracee, int is_step, int sig
  */
 static pid_t wait_some_time(pid_t pid, int *status_ret, int timeout_ms)
 {
-	struct timespec limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-	struct timespec now, end;
 	sigset_t child, former;
 	pid_t waited;
 
@@ -245,23 +257,17 @@ static pid_t wait_some_time(pid_t pid, int *status_ret, int timeout_ms)
 	if (waited)
 		return waited;
 	pthread_sigmask(SIG_BLOCK, &child, &former);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += limit.tv_sec + (end.tv_nsec + limit.tv_nsec) / 1000000000L;
-	end.tv_nsec = (end.tv_nsec + limit.tv_nsec) % 1000000000L;
+	uint64_t end_ns = bh_host_time_ns() + (uint64_t)timeout_ms * 1000000;
 	for (;;) {
 		waited = waitpid(pid, status_ret, __WALL | WNOHANG);
 		if (waited)
 			break;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		limit.tv_sec = end.tv_sec - now.tv_sec;
-		limit.tv_nsec = end.tv_nsec - now.tv_nsec;
-		if (limit.tv_nsec < 0) {
-			limit.tv_nsec += 1000000000L;
-			limit.tv_sec--;
-		}
-		if (limit.tv_sec < 0)
+		uint64_t now_ns = bh_host_time_ns();
+		if (now_ns >= end_ns)
 			break;
-		sigtimedwait(&child, NULL, &limit);
+		const struct timespec left = {(time_t)((end_ns - now_ns) / 1000000000),
+					      (long)((end_ns - now_ns) % 1000000000)};
+		sigtimedwait(&child, NULL, &left);
 	}
 	pthread_sigmask(SIG_SETMASK, &former, NULL);
 	return waited;
@@ -351,6 +357,8 @@ struct user_regs_struct *bh_tracee_registers(struct bh_tracee *tracee)
 	if (!tracee->has_registers) {
 		if (tracee->is_gone || ptrace(PTRACE_GETREGS, tracee->pid, 0, &tracee->registers))
 			memset(&tracee->registers, 0, sizeof(tracee->registers));
+		tracee->as_stopped = tracee->registers;
+		tracee->has_as_stopped = 1;
 		/* Left over when a step ends in a signal. */
 		tracee->registers.eflags &= ~DEBUG_FLAGS;
 		tracee->has_registers = 1;

@@ -39,6 +39,14 @@ struct bh_wait {
 struct bh_error *bh_tracee_pin(void *former_ret, size_t size);
 
 /*
+ * Programs must not read the processor's counter of time (posix/traps.c), and at each switch
+ * between two processes of which only one must not, the host changes that, which can take longer
+ * than the rest of a stop. So the tracer does without the counter, too, while it moves tracees:
+ * then it may ask the host for the time by common/host_time.h only.
+ */
+void bh_tracee_forgo_counter(int is_forgone);
+
+/*
  * Forks; the child is traced and calls run(arg), which must not return. The child's signal mask is
  * empty. The child is running when this returns.
  */

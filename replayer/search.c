@@ -153,6 +153,20 @@ static uint64_t count_hit(struct chunk *chunk, size_t index, uint64_t address)
 	return visits ? visits : ++chunk->ordinals[index];
 }
 
+/* A stop at a breakpoint or watchpoint that may be a hit. */
+static void note_hit(struct chunk *chunk, size_t index, uint64_t address, unsigned int watch_hits)
+{
+	struct bh_timeline *timeline = chunk->timeline;
+
+	/* Where a probe counts, it needn't be asked before the hit is one. */
+	int is_counted =
+		address && bh_probe_set_counts(timeline->probes, timeline->current, address);
+	uint64_t ordinal = is_counted ? 0 : count_hit(chunk, index, address);
+
+	if (consider(chunk, address, watch_hits, ordinal) && is_counted)
+		chunk->hit.ordinal = count_hit(chunk, index, address);
+}
+
 /* A PLANTED or WATCH end of a free run. Returns non-zero when the chunk is done. */
 static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end, int *is_done_ret)
 {
@@ -177,7 +191,7 @@ static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end,
 	if (end->kind == BH_END_WATCH && !watch_hits)
 		return NULL;
 	take_last(chunk);
-	consider(chunk, address, watch_hits, count_hit(chunk, index, address));
+	note_hit(chunk, index, address, watch_hits);
 	*is_done_ret = chunk->has_hit && !chunk->wants_last;
 	if (!*is_done_ret && bh_timeline_poll(timeline)) {
 		chunk->arrival = BH_ARRIVED_INTERRUPT;
@@ -595,8 +609,9 @@ static struct bh_error *search_backward(struct chunk *chunk, struct bh_find *fin
 	}
 }
 
-struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct bh_search *search,
-				    enum bh_direction direction, struct bh_find *find_ret)
+static struct bh_error *search_from_here(struct bh_timeline *timeline,
+					 const struct bh_search *search,
+					 enum bh_direction direction, struct bh_find *find_ret)
 {
 	struct chunk chunk = {.timeline = timeline, .search = search};
 	enum bh_arrival arrival;
@@ -615,5 +630,15 @@ struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct b
 						: search_backward(&chunk, find_ret);
 	bh_copy_disarm(timeline->current);
 	free(chunk.ordinals);
+	return error;
+}
+
+struct bh_error *bh_timeline_search(struct bh_timeline *timeline, const struct bh_search *search,
+				    enum bh_direction direction, struct bh_find *find_ret)
+{
+	int was_quick = bh_timeline_quicken(timeline, 1);
+	struct bh_error *error = search_from_here(timeline, search, direction, find_ret);
+
+	bh_timeline_quicken(timeline, was_quick);
 	return error;
 }

@@ -173,8 +173,8 @@ static struct bh_error *choose_base(struct bh_timeline *timeline, struct bh_posi
 	return bh_timeline_restore(timeline, best);
 }
 
-struct bh_error *bh_timeline_seek(struct bh_timeline *timeline, struct bh_position target,
-				  enum bh_arrival *arrival_ret)
+static struct bh_error *seek(struct bh_timeline *timeline, struct bh_position target,
+			     enum bh_arrival *arrival_ret)
 {
 	*arrival_ret = BH_ARRIVED;
 	if (target.event < 1)
@@ -197,6 +197,16 @@ struct bh_error *bh_timeline_seek(struct bh_timeline *timeline, struct bh_positi
 		return NULL;
 	BH_TRY(bh_timeline_checkpoint(timeline, BH_CHECKPOINT_EVENT_NS));
 	return to_instruction(timeline, target.instruction, arrival_ret);
+}
+
+struct bh_error *bh_timeline_seek(struct bh_timeline *timeline, struct bh_position target,
+				  enum bh_arrival *arrival_ret)
+{
+	int was_quick = bh_timeline_quicken(timeline, 1);
+	struct bh_error *error = seek(timeline, target, arrival_ret);
+
+	bh_timeline_quicken(timeline, was_quick);
+	return error;
 }
 
 /* How many ticks an event has: runs it once. */
@@ -279,8 +289,14 @@ static struct bh_error *step_forward(struct bh_timeline *timeline, enum bh_arriv
 struct bh_error *bh_timeline_step(struct bh_timeline *timeline, enum bh_direction direction,
 				  enum bh_arrival *arrival_ret)
 {
+	int was_quick = bh_timeline_quicken(timeline, 1);
+	struct bh_error *error = NULL;
+
 	if (!timeline->current->is_exact)
-		BH_TRY(bh_timeline_seek(timeline, timeline->position, arrival_ret));
-	return direction == BH_FORWARD ? step_forward(timeline, arrival_ret)
-				       : step_backward(timeline, arrival_ret);
+		error = bh_timeline_seek(timeline, timeline->position, arrival_ret);
+	if (!error)
+		error = direction == BH_FORWARD ? step_forward(timeline, arrival_ret)
+						: step_backward(timeline, arrival_ret);
+	bh_timeline_quicken(timeline, was_quick);
+	return error;
 }

@@ -4,18 +4,25 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/host_time.h"
 #include "replayer/timeline_internal.h"
 
 #define POLL_NS 50000000ull
 
 uint64_t bh_timeline_now_ns(void)
 {
-	struct timespec now;
+	return bh_host_time_ns();
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+int bh_timeline_quicken(struct bh_timeline *timeline, int is_quick)
+{
+	int former = timeline->is_quick;
+
+	if (is_quick != former)
+		bh_tracee_forgo_counter(is_quick);
+	timeline->is_quick = is_quick;
+	return former;
 }
 
 struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,

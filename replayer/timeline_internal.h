@@ -37,6 +37,7 @@ struct bh_timeline {
 	struct bh_probe_set *probes; /* of the search that is on */
 	struct bh_position position; /* of current, or where it was last known exactly */
 	int signal;
+	int is_quick;	 /* see bh_timeline_quicken() */
 	int is_diverged; /* config.last_event is where the replay left the trace */
 	int (*poll)(void *arg);
 	void *poll_arg;
@@ -50,6 +51,9 @@ struct bh_timeline {
 };
 
 uint64_t bh_timeline_now_ns(void);
+/* While something moves, stops are made as cheap as can be: see bh_tracee_forgo_counter(). Returns
+ * what it was before. */
+int bh_timeline_quicken(struct bh_timeline *timeline, int is_quick);
 /* Asks the poll function now and then; non-zero: stop. */
 int bh_timeline_poll(struct bh_timeline *timeline);
 void bh_timeline_dismiss_scout(struct bh_timeline *timeline);

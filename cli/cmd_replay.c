@@ -147,7 +147,7 @@ static struct bh_error *serve_one(struct bh_replay *replay, const struct sockadd
 }
 
 static struct bh_error *serve(const struct bh_trace *trace, const struct arguments *arguments,
-			      const struct bh_position *at)
+			      struct bh_position *at)
 {
 	struct sockaddr_in address;
 	struct bh_replay *replay;
@@ -155,9 +155,9 @@ static struct bh_error *serve(const struct bh_trace *trace, const struct argumen
 	struct bh_stop stop;
 
 	BH_TRY(parse_address(arguments->serve, &address));
-	BH_TRY(bh_replay_create(trace, bh_find_kernel, NULL, &replay));
-	if (arguments->node)
-		error = bh_replay_show_only(replay, arguments->node);
+	BH_TRY(bh_gdb_session_replay(trace, arguments->node, &replay));
+	if (at)
+		error = bh_replay_place(replay, arguments->at, at);
 	if (!error && at)
 		error = bh_replay_seek(replay, *at, &stop);
 	if (!error)
@@ -258,10 +258,12 @@ const struct bh_command bh_command_replay = {
 	.help = "  --at PLACE           go there first: an event's number, a time with its unit "
 		"(5.02s),\n"
 		"                       PACKET.HOP, start, end or failure\n"
-		"  --node NODE          show only this node's threads, kernel and programs: in a "
-		"run "
-		"of many\n"
-		"                       nodes that is faster; the others run along unseen\n"
+		"  --node NODE          replay only this node, with the frames that it received: "
+		"the "
+		"others\n"
+		"                       don't exist. In a run of many nodes that is far faster and "
+		"smaller;\n"
+		"                       the first time, all run once\n"
 		"  --serve [HOST:]PORT  start no gdb, but wait for one connection of a gdb "
 		"elsewhere;\n"
 		"                       HOST is 127.0.0.1 if it isn't given. Who connects can read "

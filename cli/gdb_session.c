@@ -82,14 +82,38 @@ static struct bh_error *listen_at(const struct place *place, int *socket_ret)
 	return NULL;
 }
 
+/* Nothing is known of how far it is: the run is in a process of its own. */
+static void tell_passing(int is_on)
+{
+	static const char text[] = "\rrunning the whole run once, for what the node gets from the "
+				   "others ...";
+	static const char nothing[] = "\r\033[K";
+
+	if (isatty(STDERR_FILENO) &&
+	    write(STDERR_FILENO, is_on ? text : nothing, strlen(is_on ? text : nothing)) < 0)
+		return;
+}
+
+struct bh_error *bh_gdb_session_replay(const struct bh_trace *trace, const char *node,
+				       struct bh_replay **replay_ret)
+{
+	const struct bh_replay_options options = {
+		.find_kernel = bh_find_kernel,
+		.node = node,
+		.passing = tell_passing,
+	};
+
+	if (node)
+		return bh_replay_create_alone(trace, &options, replay_ret);
+	return bh_replay_create(trace, bh_find_kernel, NULL, replay_ret);
+}
+
 /* The socket is made last: until then the replayed process, a fork of this one, exists already and
  * must not inherit it; nor is there anything to remove if this process is ended meanwhile. */
 static struct bh_error *start_server(const struct bh_gdb_session *session, struct place *place_ret,
 				     struct bh_replay **replay_ret, int *listener_ret)
 {
-	BH_TRY(bh_replay_create(session->trace, bh_find_kernel, NULL, replay_ret));
-	if (session->node)
-		BH_TRY(bh_replay_show_only(*replay_ret, session->node));
+	BH_TRY(bh_gdb_session_replay(session->trace, session->node, replay_ret));
 	BH_TRY(make_place(place_ret));
 	return listen_at(place_ret, listener_ret);
 }

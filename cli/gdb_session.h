@@ -7,6 +7,7 @@
 #define BH_CLI_GDB_SESSION_H
 
 #include "common/error.h"
+#include "replayer/engine.h"
 #include "traces/trace.h"
 
 struct bh_gdb_session {
@@ -14,9 +15,13 @@ struct bh_gdb_session {
 	const char *gdb;	/* path of gdb */
 	const char *plugin;	/* path of the plugin's load.py */
 	const char *at;		/* where to go first, or NULL */
-	const char *node;	/* show only this one, or NULL */
+	const char *node;	/* replay only this one, or NULL */
 	char *const *arguments; /* more for gdb, NULL-terminated; or NULL */
 };
+
+/* Starts the replay, of all nodes or of one alone (NULL: all). */
+struct bh_error *bh_gdb_session_replay(const struct bh_trace *trace, const char *node,
+				       struct bh_replay **replay_ret);
 
 /*
  * Runs gdb until it ends and leaves nothing behind, however it ends. status_ret is gdb's exit

@@ -402,6 +402,9 @@ struct bh_posix {
 /* node.c: one line for the log of the current process. */
 void bh_posix_node_log(struct bh_posix_node *node, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* node.c: where addresses that are given out to all nodes, the lowest first, are given to this one.
+ */
+uint64_t bh_posix_node_place(struct bh_posix_node *node, uint64_t address);
 BH_NO_FP static inline uint64_t bh_posix_node_clock_ns(const struct bh_posix_node *node)
 {
 	return node->boot->host_ops->clock_ns(node->boot->host);

@@ -42,7 +42,8 @@ static int add_arenas(struct bh_posix_node *node)
 		return -ENOMEM;
 	memset(arenas + node->arena_count, 0, BH_ARENAS_AT_ONCE * sizeof(*arenas));
 	node->arenas = arenas;
-	node->arena_blocks[node->arena_count / BH_ARENAS_AT_ONCE] = posix->next_arenas;
+	node->arena_blocks[node->arena_count / BH_ARENAS_AT_ONCE] =
+		bh_posix_node_place(node, posix->next_arenas);
 	node->arena_count = count;
 	posix->next_arenas += BH_ARENAS_AT_ONCE * BH_ARENA_SIZE;
 	return 0;

@@ -156,6 +156,11 @@ void bh_posix_node_log(struct bh_posix_node *node, const char *format, ...)
 	node->callbacks.log(node->arg, bh_posix_node_image(node)->pid(), text);
 }
 
+uint64_t bh_posix_node_place(struct bh_posix_node *node, uint64_t address)
+{
+	return node->callbacks.place ? node->callbacks.place(node->arg, address) : address;
+}
+
 void bh_posix_node_set_costs(struct bh_posix_node *node, const struct bh_posix_costs *costs)
 {
 	node->costs = *costs;

@@ -88,6 +88,9 @@ struct bh_posix_callbacks {
 	void (*spin)(void *arg, const char *text, const struct bh_posix_stack *stack);
 	/* One line without newline for the log of pid: refused system calls and the like. */
 	void (*log)(void *arg, int pid, const char *text);
+	/* The node is about to get the addresses from this one on, because others have those
+	 * before. Returns where it gets them. */
+	uint64_t (*place)(void *arg, uint64_t address);
 };
 
 /* inputs must outlive the result. */

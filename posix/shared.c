@@ -64,6 +64,9 @@ static int take_addresses(struct bh_posix *posix, struct bh_shared *shared, uint
 		start = (*link)->end;
 	if (BH_SHARED_END - start < length)
 		return -ENOMEM;
+	start = bh_posix_node_place(shared->node, start);
+	for (link = &posix->shared; *link && (*link)->start < start; link = &(*link)->next)
+		;
 	shared->start = start;
 	shared->end = start + length;
 	shared->next = *link;

@@ -78,12 +78,6 @@ struct bh_error *bh_copy_start_at(const struct bh_space *space, void (*run)(void
 	return NULL;
 }
 
-struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *arg), void *arg,
-			       struct bh_copy **copy_ret)
-{
-	return bh_copy_start_at(space, run, arg, 1, copy_ret);
-}
-
 struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret)
 {
 	struct bh_copy *other = malloc(sizeof(*other));

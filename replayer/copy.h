@@ -47,6 +47,7 @@ struct bh_space {
 	struct bh_blocks *blocks; /* of the programs, for strides; NULL: none is taken */
 	int (*poll)(void *arg);	  /* asked during long runs; non-zero: stop. May be NULL */
 	void *poll_arg;
+	int is_sparse; /* numbers of events needn't follow one another */
 	/* See struct bh_timeline_config. */
 	struct bh_error *(*explain_exit)(void *arg, struct bh_copy *copy);
 	void *explain_arg;
@@ -104,10 +105,8 @@ struct bh_copy {
 	int is_over;			  /* EXITING was reported */
 };
 
-/* Forks the first copy, which calls run(arg), and brings it to the beginning of event 1. */
-struct bh_error *bh_copy_start(const struct bh_space *space, void (*run)(void *arg), void *arg,
-			       struct bh_copy **copy_ret);
-/* The same where run(arg) makes a process that is about to begin this event. */
+/* Forks the first copy, which calls run(arg), and brings it to the beginning of this event, the
+ * first that begins in it. */
 struct bh_error *bh_copy_start_at(const struct bh_space *space, void (*run)(void *arg), void *arg,
 				  uint64_t event, struct bh_copy **copy_ret);
 struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret);

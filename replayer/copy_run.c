@@ -51,7 +51,8 @@ static void end_at_gate(struct bh_copy *copy, struct bh_end *end)
 	 * the last instructions before the gate may have compared with an older stop_event, so the
 	 * next event is always good.
 	 */
-	if ((event != copy->written_stop_event && event != copy->position.event + 1) ||
+	if ((event < copy->written_stop_event && event != copy->position.event + 1 &&
+	     !copy->space->is_sparse) ||
 	    (copy->is_exact && event == copy->position.event)) {
 		end->kind = BH_END_GATE;
 		copy->is_exact = 0;

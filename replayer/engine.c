@@ -96,6 +96,8 @@ static long describe_nodes(long arg)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		struct bh_node *node = bh_sim_node(sim, (uint32_t)i);
+		if (!node)
+			continue;
 		replay->nodes[i].facts = (struct bh_node_facts){
 			.base = bh_node_base(node),
 			.boot = (uintptr_t)bh_node_boot_record(node),
@@ -215,7 +217,8 @@ static struct bh_error *open_snapshots(struct bh_replay *replay, struct bh_timel
 	uint8_t key[16];
 
 	bh_trace_key(replay->trace, key);
-	if (folder && bh_trace_path(replay->trace) && bh_trace_is_complete(replay->trace))
+	if (folder && !replay->feed && bh_trace_path(replay->trace) &&
+	    bh_trace_is_complete(replay->trace))
 		replay->snapshots = bh_snapshot_file_open(folder, key);
 	free(folder);
 	for (size_t i = 0; replay->snapshots && i < bh_snapshot_count(replay->snapshots); i++)
@@ -225,10 +228,20 @@ static struct bh_error *open_snapshots(struct bh_replay *replay, struct bh_timel
 	return NULL;
 }
 
+/* Numbers of the events that there are, if they aren't all. */
+static const uint64_t *own_events(const struct bh_replay *replay, size_t *count_ret)
+{
+	*count_ret = 0;
+	return replay->feed ? bh_feed_numbers(bh_node_feed_get(replay->feed), count_ret) : NULL;
+}
+
 static struct bh_error *start(struct bh_replay *replay)
 {
+	size_t event_count;
+	const uint64_t *events = own_events(replay, &event_count);
 	const struct bh_rerun_config rerun = {
 		.trace = replay->trace,
+		.feed = replay->feed ? bh_node_feed_get(replay->feed) : NULL,
 		.find_kernel = replay->find_kernel,
 		.find_kernel_arg = replay->find_kernel_arg,
 		.diverged = bh_gate_trap,
@@ -240,6 +253,8 @@ static struct bh_error *start(struct bh_replay *replay)
 		.after_fork = bh_posix_after_fork,
 		.is_program = is_program,
 		.last_event = bh_trace_event_count(replay->trace),
+		.events = events,
+		.event_count = event_count,
 		.find_divergence = find_divergence,
 		.explain_exit = explain_exit,
 		.arg = replay,
@@ -264,38 +279,8 @@ static struct bh_error *start(struct bh_replay *replay)
 	return open_snapshots(replay, replay->timeline);
 }
 
-struct bh_error *bh_replay_create(const struct bh_trace *trace,
-				  struct bh_error *(*find_kernel)(void *arg, const char *version,
-								  char **path_ret),
-				  void *find_kernel_arg, struct bh_replay **replay_ret)
-{
-	struct bh_replay *replay = calloc(1, sizeof(*replay));
-
-	if (!replay)
-		return bh_error_new(BH_ERR_NOMEM, "out of memory");
-	replay->trace = trace;
-	replay->find_kernel = find_kernel;
-	replay->find_kernel_arg = find_kernel_arg;
-	replay->move = 1;
-	replay->only_node = BH_NO_NODE;
-	replay->node_count = bh_trace_node_count(trace);
-	replay->nodes = calloc(replay->node_count + 1, sizeof(*replay->nodes));
-	replay->runs = calloc(replay->node_count + 1, sizeof(*replay->runs));
-	struct bh_error *error =
-		replay->nodes && replay->runs ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
-	for (size_t i = 0; !error && i < replay->node_count; i++)
-		replay->nodes[i].name = bh_trace_node_name(trace, i);
-	if (!error)
-		error = start(replay);
-	if (error) {
-		bh_replay_destroy(replay);
-		return error;
-	}
-	*replay_ret = replay;
-	return NULL;
-}
-
-struct bh_error *bh_replay_show_only(struct bh_replay *replay, const char *node)
+/* Its number, by its name. */
+static struct bh_error *find_node(struct bh_replay *replay, const char *node)
 {
 	const char **names = calloc(replay->node_count + 1, sizeof(*names));
 	struct bh_error *error = NULL;
@@ -315,9 +300,76 @@ struct bh_error *bh_replay_show_only(struct bh_replay *replay, const char *node)
 				     "them",
 				     node, near ? ", but " : "", near ? near : "");
 	}
-	bh_engine_moved(replay);
 	free(names);
 	return error;
+}
+
+static struct bh_error *choose_node(struct bh_replay *replay,
+				    const struct bh_replay_options *options)
+{
+	if (!options->node)
+		return NULL;
+	BH_TRY(find_node(replay, options->node));
+	if (bh_trace_program(replay->trace))
+		return bh_error_new(
+			BH_ERR_INPUT,
+			"the scenario is a program, whose functions deal with all nodes "
+			"while they run: replay the whole run, without --node");
+	if (!bh_trace_event_count(replay->trace))
+		return NULL;
+	return bh_node_feed_create(replay->trace, replay->only_node, options, &replay->feed);
+}
+
+static struct bh_error *create(const struct bh_trace *trace,
+			       const struct bh_replay_options *options,
+			       struct bh_replay **replay_ret)
+{
+	struct bh_replay *replay = calloc(1, sizeof(*replay));
+
+	if (!replay)
+		return bh_error_new(BH_ERR_NOMEM, "out of memory");
+	replay->trace = trace;
+	replay->find_kernel = options->find_kernel;
+	replay->find_kernel_arg = options->find_kernel_arg;
+	replay->move = 1;
+	replay->only_node = BH_NO_NODE;
+	replay->node_count = bh_trace_node_count(trace);
+	replay->nodes = calloc(replay->node_count + 1, sizeof(*replay->nodes));
+	replay->runs = calloc(replay->node_count + 1, sizeof(*replay->runs));
+	struct bh_error *error =
+		replay->nodes && replay->runs ? NULL : bh_error_new(BH_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; !error && i < replay->node_count; i++)
+		replay->nodes[i].name = bh_trace_node_name(trace, i);
+	if (!error)
+		error = choose_node(replay, options);
+	if (!error)
+		error = start(replay);
+	if (error) {
+		bh_replay_destroy(replay);
+		return error;
+	}
+	*replay_ret = replay;
+	return NULL;
+}
+
+struct bh_error *bh_replay_create(const struct bh_trace *trace,
+				  struct bh_error *(*find_kernel)(void *arg, const char *version,
+								  char **path_ret),
+				  void *find_kernel_arg, struct bh_replay **replay_ret)
+{
+	const struct bh_replay_options options = {
+		.find_kernel = find_kernel,
+		.find_kernel_arg = find_kernel_arg,
+	};
+
+	return create(trace, &options, replay_ret);
+}
+
+struct bh_error *bh_replay_create_alone(const struct bh_trace *trace,
+					const struct bh_replay_options *options,
+					struct bh_replay **replay_ret)
+{
+	return create(trace, options, replay_ret);
 }
 
 void bh_replay_destroy(struct bh_replay *replay)
@@ -329,6 +381,7 @@ void bh_replay_destroy(struct bh_replay *replay)
 	bh_snapshot_file_close(replay->snapshots);
 	bh_engine_close_kernels(replay);
 	bh_rerun_destroy(replay->rerun);
+	bh_node_feed_destroy(replay->feed);
 	if (replay->is_pinned)
 		sched_setaffinity(0, sizeof(replay->former_cpus), (cpu_set_t *)replay->former_cpus);
 	free(replay->nodes);
@@ -425,12 +478,81 @@ size_t bh_replay_snapshot_count(const struct bh_replay *replay)
 	return replay->snapshots ? bh_snapshot_count(replay->snapshots) : 0;
 }
 
-/* --- divergence --- */
+/* --- one node alone --- */
 
 static const char *node_name(const struct bh_replay *replay, uint32_t node)
 {
 	return node < replay->node_count ? replay->nodes[node].name : "the simulator";
 }
+
+uint32_t bh_replay_only_node(const struct bh_replay *replay)
+{
+	return replay->only_node;
+}
+
+/* How many of its events come before this one. */
+static size_t own_before(const struct bh_replay *replay, uint64_t event)
+{
+	size_t low = 0, high;
+	const uint64_t *events = own_events(replay, &high);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (events[middle] < event)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int bh_replay_has_event(const struct bh_replay *replay, uint64_t event)
+{
+	size_t count, at = own_before(replay, event);
+	const uint64_t *events = own_events(replay, &count);
+
+	return !events || (at < count && events[at] == event);
+}
+
+struct bh_error *bh_replay_check_event(const struct bh_replay *replay, uint64_t number)
+{
+	size_t count, at = own_before(replay, number);
+	const uint64_t *events = own_events(replay, &count);
+	struct bh_event event;
+
+	if (bh_replay_has_event(replay, number))
+		return NULL;
+	BH_TRY(bh_trace_event(replay->trace, number, &event));
+	char before[48] = "";
+
+	if (at)
+		snprintf(before, sizeof(before), "events %llu and",
+			 (unsigned long long)events[at - 1]);
+	return bh_error_new(
+		BH_ERR_INPUT,
+		"event %llu lies on %s, and only %s is replayed (nearest: %s %llu); open the "
+		"replay without --node to go there",
+		(unsigned long long)number, node_name(replay, event.node),
+		replay->nodes[replay->only_node].name, at ? before : "its first event,",
+		(unsigned long long)events[at < count ? at : count - 1]);
+}
+
+struct bh_error *bh_replay_place(const struct bh_replay *replay, const char *text,
+				 struct bh_position *position)
+{
+	size_t count, at = own_before(replay, position->event);
+	const uint64_t *events = own_events(replay, &count);
+
+	/* An event, a hop, or the failure, which is an event, too. */
+	if (!text[strspn(text, "0123456789.:")] || !strcmp(text, "failure"))
+		return bh_replay_check_event(replay, position->event);
+	if (!bh_replay_has_event(replay, position->event))
+		*position = (struct bh_position){events[at < count ? at : count - 1], 0, 0};
+	return NULL;
+}
+
+/* --- divergence --- */
 
 const char *bh_replay_divergence(const struct bh_replay *replay)
 {

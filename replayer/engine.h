@@ -78,13 +78,37 @@ struct bh_error *bh_replay_create(const struct bh_trace *trace,
 				  struct bh_error *(*find_kernel)(void *arg, const char *version,
 								  char **path_ret),
 				  void *find_kernel_arg, struct bh_replay **replay_ret);
+struct bh_replay_options {
+	/* As in simulator/sim.h. */
+	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
+	void *find_kernel_arg;
+	const char *node;
+	/* Where is kept what nodes got from the others; NULL:
+	 * ${BACKHOP_CACHE:-~/.cache/backhop}/feeds.
+	 */
+	const char *cache_folder;
+	/* The whole run is about to be run again (1), has been (0); may be NULL. */
+	void (*passing)(int is_on);
+};
 /*
- * From now on threads and images are only those of this node, of the simulator, and, as threads, of
- * the node that has the CPU: what a debugger asks for at each stop no longer grows with the number
- * of nodes. All nodes still run, for what they send each other is not in the trace, and positions
- * stay what they are. An unknown name is refused.
+ * The same with one node alone, by its name: the others don't exist. What they gave it is in a
+ * cache or, the first time, found by running all of them. Events and ticks are those of the whole
+ * run; the history has only this node's events and the last one. Instructions of the simulator's
+ * own, which count too, may be others than in the whole run.
  */
-struct bh_error *bh_replay_show_only(struct bh_replay *replay, const char *node);
+struct bh_error *bh_replay_create_alone(const struct bh_trace *trace,
+					const struct bh_replay_options *options,
+					struct bh_replay **replay_ret);
+/* The node that is replayed alone; BH_NO_NODE: all are. */
+uint32_t bh_replay_only_node(const struct bh_replay *replay);
+/* Whether the event begins here: always, if all nodes are replayed. */
+int bh_replay_has_event(const struct bh_replay *replay, uint64_t event);
+/* The same as an error that names the nearest events; NULL if it does. */
+struct bh_error *bh_replay_check_event(const struct bh_replay *replay, uint64_t event);
+/* A place of the trace (bh_position_parse()) as one of the replay: where a node alone has nothing
+ * at a time, its next event; where a place is another node's, that is an error. */
+struct bh_error *bh_replay_place(const struct bh_replay *replay, const char *text,
+				 struct bh_position *position);
 /* Kills the tracee and every checkpoint. */
 /*
  * Never returns: in a process that was made of a snapshot of a recorder (snapshots/snapshot.h), the

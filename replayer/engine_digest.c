@@ -70,6 +70,8 @@ static int is_ours(const struct bh_replay *replay, uint64_t address)
 {
 	for (size_t i = 0; i < replay->node_count; i++) {
 		uint64_t start, size;
+		if (!replay->nodes[i].kernel)
+			continue;
 		bh_engine_stub_range(&replay->nodes[i], &start, &size);
 		if (address >= start && address < start + size)
 			return 0;

@@ -181,6 +181,9 @@ struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 
 	for (size_t i = 0; i < replay->node_count; i++) {
 		struct bh_replay_node *node = &replay->nodes[i];
+		/* Another node is replayed alone. */
+		if (!node->facts.base)
+			continue;
 		memset(path, 0, sizeof(path));
 		bh_engine_read(replay, node->facts.image_path, path, sizeof(path) - 1);
 		for (size_t k = 0; k < replay->kernel_count; k++) {
@@ -195,7 +198,7 @@ struct bh_error *bh_engine_place_kernels(struct bh_replay *replay)
 		BH_TRY(bh_timeline_add_region(replay->timeline, node->facts.base,
 					      node->kernel->text, node->kernel->code));
 		BH_TRY(check_room(replay, node));
-		if (!i)
+		if (!i || replay->only_node == i)
 			BH_TRY(check_text(replay, node));
 	}
 	return NULL;

@@ -11,6 +11,7 @@
 #include "kernel-lib/arch/backhop/include/asm/host_abi.h"
 #include "replayer/code_map.h"
 #include "replayer/engine.h"
+#include "replayer/node_feed.h"
 #include "replayer/rerun.h"
 #include "replayer/timeline.h"
 #include "simulator/gate.h"
@@ -84,7 +85,8 @@ struct bh_replay {
 	size_t kernel_count;
 	struct bh_replay_node *nodes;
 	size_t node_count;
-	uint32_t only_node;		/* the one that is shown; BH_NO_NODE: all are */
+	uint32_t only_node;		/* the one that runs alone; BH_NO_NODE: all do */
+	struct bh_node_feed *feed;	/* it is fed with; or NULL */
 	uint64_t stack_low, stack_high; /* the simulator's own stack */
 	uint8_t former_cpus[128];
 	int is_pinned;

@@ -508,6 +508,22 @@ uint64_t bh_gdb_packet_breaks(const struct bh_gdb_server *server, uint64_t event
 	return bits;
 }
 
+/* The first one from there on, or the last one before, that begins in the replay; 0: there is none.
+ */
+static uint64_t event_here(const struct bh_gdb_server *server,
+			   const struct bh_gdb_packet_break *entry, size_t at,
+			   enum bh_direction direction)
+{
+	while (direction == BH_FORWARD ? at < entry->count : at > 0) {
+		uint64_t event = entry->events[direction == BH_FORWARD ? at : at - 1];
+
+		if (bh_replay_has_event(server->replay, event))
+			return event;
+		at = direction == BH_FORWARD ? at + 1 : at - 1;
+	}
+	return 0;
+}
+
 uint64_t bh_gdb_packet_break_next(const struct bh_gdb_server *server, struct bh_position from,
 				  enum bh_direction direction)
 {
@@ -517,17 +533,10 @@ uint64_t bh_gdb_packet_break_next(const struct bh_gdb_server *server, struct bh_
 	for (size_t i = 0; i < BH_GDB_MAX_PACKET_BREAKS; i++) {
 		const struct bh_gdb_packet_break *entry = &server->packet_breaks[i];
 		size_t at = count_before(entry, direction == BH_FORWARD ? from.event + 1 : end);
-		uint64_t event;
+		uint64_t event = event_here(server, entry, at, direction);
 
-		if (direction == BH_FORWARD) {
-			event = at < entry->count ? entry->events[at] : 0;
-			if (event && (!next || event < next))
-				next = event;
-		} else {
-			event = at ? entry->events[at - 1] : 0;
-			if (event > next)
-				next = event;
-		}
+		if (event && (!next || (direction == BH_FORWARD ? event < next : event > next)))
+			next = event;
 	}
 	return next;
 }

@@ -293,6 +293,8 @@ static int find_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan,
 				  position_ret);
 	if (error)
 		error = bh_gdb_packet_position(server, (const char *)text, error, position_ret);
+	if (!error)
+		error = bh_replay_place(server->replay, (const char *)text, position_ret);
 	free(text);
 	if (error) {
 		bh_gdb_refuse_error(server, error);

@@ -135,7 +135,9 @@ void bh_gdb_why_path(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 		bh_gdb_refuse(server, "a way goes through a function, from a position to another");
 		return;
 	}
-	error = bh_replay_path(server->replay, &query, &steps, &count, &is_complete);
+	error = bh_replay_check_event(server->replay, query.from.event);
+	if (!error)
+		error = bh_replay_path(server->replay, &query, &steps, &count, &is_complete);
 	if (error) {
 		bh_gdb_refuse_error(server, error);
 		return;
@@ -207,7 +209,10 @@ void bh_gdb_why_last_write(struct bh_gdb_server *server, struct bh_rsp_scan *sca
 		bh_gdb_refuse(server, "say which bytes were written, and before which position");
 		return;
 	}
-	error = bh_replay_last_write(server->replay, address, length, before, &found, &moment);
+	error = bh_replay_check_event(server->replay, before.event);
+	if (!error)
+		error = bh_replay_last_write(server->replay, address, length, before, &found,
+					     &moment);
 	if (error)
 		bh_gdb_refuse_error(server, error);
 	else
@@ -229,7 +234,10 @@ void bh_gdb_why_last_call(struct bh_gdb_server *server, struct bh_rsp_scan *scan
 		bh_gdb_refuse(server, "say which function was called, and before which position");
 		return;
 	}
-	error = bh_replay_last_call(server->replay, address, before, since, &found, &moment);
+	error = bh_replay_check_event(server->replay, before.event);
+	if (!error)
+		error = bh_replay_last_call(server->replay, address, before, since, &found,
+					    &moment);
 	if (error)
 		bh_gdb_refuse_error(server, error);
 	else

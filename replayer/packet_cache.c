@@ -4,22 +4,12 @@
  * and puts it there. The cache is a folder of files named by what they are of; it is bounded, the
  * oldest go first. A cache that can't be written, or holds something else, is no error.
  */
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/cache.h"
 #include "replayer/packet_pass.h"
 #include "replayer/packet_table.h"
-
-#define FILE_MAX_BYTES	(4ull << 30)
-#define CACHE_MAX_BYTES (2ull << 30)
-#define CACHE_MAX_FILES 200u
-#define SUFFIX		".packets"
 
 char *bh_packet_cache_folder(const struct bh_packets_source *source)
 {
@@ -27,73 +17,33 @@ char *bh_packet_cache_folder(const struct bh_packets_source *source)
 				    : bh_cache_folder("packets");
 }
 
-/* --- reading and writing --- */
-
-/* Mapped, not read: a table of many packets is there sooner. A file is replaced as a whole, never
- * written to. */
-static const uint8_t *map_file(const char *path, size_t *length_ret)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat status;
-	void *bytes = MAP_FAILED;
-
-	if (fd >= 0 && !fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size > 0 &&
-	    (uint64_t)status.st_size <= FILE_MAX_BYTES) {
-		*length_ret = (size_t)status.st_size;
-		bytes = mmap(NULL, *length_ret, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	}
-	if (fd >= 0)
-		close(fd);
-	return bytes == MAP_FAILED ? NULL : bytes;
-}
-
 static struct bh_packets *load(const struct bh_trace *trace, const char *path,
 			       const uint8_t key[16])
 {
 	struct bh_packets *packets;
-	size_t length = 0;
-	const uint8_t *bytes = map_file(path, &length);
+	struct bh_cache_file file = bh_cache_file_map(path);
 
-	if (!bytes)
+	if (!file.bytes)
 		return NULL;
-	struct bh_error *error = bh_packets_decode(trace, key, bytes, length, &packets);
+	struct bh_error *error = bh_packets_decode(trace, key, file.bytes, file.length, &packets);
 
 	if (error) {
 		bh_error_free(error);
-		munmap((void *)(uintptr_t)bytes, length);
+		bh_cache_file_unmap(&file);
 		return NULL;
 	}
-	packets->mapped = (void *)(uintptr_t)bytes;
-	packets->mapped_bytes = length;
+	packets->file = file;
 	bh_cache_touch(path);
 	return packets;
 }
 
-/* Whoever reads meanwhile sees a whole file or none. */
 static void save(const struct bh_packets *packets, const char *folder, const char *path,
 		 const uint8_t key[16])
 {
 	struct bh_buffer buffer = {0};
-	char *temporary = NULL;
-	int fd = -1;
 
 	bh_packets_encode(packets, key, &buffer);
-	if (!buffer.failed && buffer.length <= FILE_MAX_BYTES &&
-	    asprintf(&temporary, "%s.XXXXXX", path) > 0)
-		fd = mkstemp(temporary);
-	if (fd >= 0) {
-		FILE *file = fdopen(fd, "wb");
-		int is_whole =
-			file && fwrite(buffer.bytes, 1, buffer.length, file) == buffer.length;
-
-		if (file)
-			is_whole &= fclose(file) == 0;
-		if (!is_whole || rename(temporary, path))
-			unlink(temporary);
-		else
-			bh_cache_bound(folder, SUFFIX, CACHE_MAX_BYTES, CACHE_MAX_FILES);
-	}
-	free(temporary);
+	bh_cache_file_save(&bh_packet_format, folder, path, &buffer);
 	bh_buffer_free(&buffer);
 }
 
@@ -120,7 +70,7 @@ struct bh_error *bh_packets_create(const struct bh_packets_source *source,
 	uint8_t key[16];
 
 	bh_trace_key(source->trace, key);
-	char *path = folder ? bh_cache_path(folder, key, SUFFIX) : NULL;
+	char *path = folder ? bh_cache_path(folder, key, bh_packet_format.suffix) : NULL;
 	struct bh_packets *packets = path ? load(source->trace, path, key) : NULL;
 	struct bh_error *error = NULL;
 

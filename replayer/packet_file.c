@@ -4,7 +4,7 @@
  * bytes may have been damaged, or put there by somebody else; a hash finds the former, and the
  * decoder trusts nothing.
  *
- *	magic (8 bytes), version (u32), key (16 bytes), XXH3-64 of all that follows (u64)
+ *	the header of cache_file.h
  *	strings: count, each sized; number 0 means none, the first is 1
  *	the string that bh_packets_missing() gives
  *	devices: count, each node, device, string
@@ -17,13 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hash.h"
 #include "replayer/packet_pass.h"
 #include "replayer/packet_table.h"
 
-#define MAGIC	    "bhpacket"
-#define VERSION	    4u
-#define HEADER_SIZE 36u
+const struct bh_cache_format bh_packet_format = {
+	.magic = "bhpacket",
+	.version = 4,
+	.suffix = ".packets",
+	.max_bytes = 2ull << 30,
+	.max_files = 200,
+};
 
 enum frame_mark { FRAME_NONE, FRAME_NEW, FRAME_BEFORE };
 
@@ -124,10 +127,7 @@ static void put_frames(struct bh_buffer *buffer, const struct bh_packet *packet)
 void bh_packets_encode(const struct bh_packets *packets, const uint8_t key[16],
 		       struct bh_buffer *buffer_ret)
 {
-	bh_buffer_bytes(buffer_ret, MAGIC, 8);
-	bh_buffer_u32(buffer_ret, VERSION);
-	bh_buffer_bytes(buffer_ret, key, 16);
-	bh_buffer_u64(buffer_ret, 0);
+	bh_cache_file_begin(&bh_packet_format, key, buffer_ret);
 	put(buffer_ret, packets->string_count);
 	for (size_t i = 0; i < packets->string_count; i++)
 		bh_buffer_string(buffer_ret, packets->strings[i]);
@@ -146,12 +146,7 @@ void bh_packets_encode(const struct bh_packets *packets, const uint8_t key[16],
 			   i ? &packets->packets[i - 1] : NULL);
 	for (size_t i = 0; i < packets->count; i++)
 		put_frames(buffer_ret, &packets->packets[i]);
-	if (buffer_ret->failed)
-		return;
-	uint64_t hash =
-		bh_hash64(buffer_ret->bytes + HEADER_SIZE, buffer_ret->length - HEADER_SIZE);
-
-	memcpy(buffer_ret->bytes + HEADER_SIZE - 8, &hash, 8);
+	bh_cache_file_end(buffer_ret);
 }
 
 /* --- decoding --- */
@@ -407,13 +402,8 @@ struct bh_error *bh_packets_decode(const struct bh_trace *trace, const uint8_t k
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	decoder.packets->trace = trace;
 	bh_cursor_init(&decoder.cursor, bytes, length);
-	const char *magic = bh_cursor_bytes(&decoder.cursor, 8);
-	uint32_t version = bh_cursor_u32(&decoder.cursor);
-	const uint8_t *is_key = bh_cursor_bytes(&decoder.cursor, 16);
-	uint64_t hash = bh_cursor_u64(&decoder.cursor);
-
-	if (decoder.cursor.failed || memcmp(magic, MAGIC, 8) || version != VERSION ||
-	    memcmp(is_key, key, 16) || bh_hash64(bytes + HEADER_SIZE, length - HEADER_SIZE) != hash)
+	bh_cursor_bytes(&decoder.cursor, BH_CACHE_HEADER_BYTES);
+	if (!bh_cache_file_is(&bh_packet_format, key, bytes, length))
 		decoder.cursor.failed = 1;
 	else
 		get_table(&decoder);

@@ -95,7 +95,7 @@ static struct bh_error *prepare(void *arg, struct bh_rerun *rerun)
 }
 
 static struct bh_error *diverged(const struct bh_trace *trace,
-				 const struct bh_divergence *divergence)
+				 const struct bh_divergence *divergence, const char *loss)
 {
 	const char *node = divergence->node < bh_trace_node_count(trace)
 				   ? bh_trace_node_name(trace, divergence->node)
@@ -103,14 +103,14 @@ static struct bh_error *diverged(const struct bh_trace *trace,
 
 	return bh_error_new(BH_ERR_DIVERGED,
 			    "running the trace again diverged at event %" PRIu64
-			    " (%s, %s: recorded %s, now %s), so its packets can't be followed",
+			    " (%s, %s: recorded %s, now %s), so %s",
 			    divergence->event, node, divergence->field, divergence->recorded,
-			    divergence->replayed);
+			    divergence->replayed, loss);
 }
 
 struct bh_error *bh_packet_rerun(const struct bh_packets_source *source,
 				 const struct bh_rerun_listener *listener,
-				 struct bh_confined_run *run)
+				 struct bh_confined_run *run, const char *loss)
 {
 	const struct bh_rerun_config config = {
 		.trace = source->trace,
@@ -128,7 +128,7 @@ struct bh_error *bh_packet_rerun(const struct bh_packets_source *source,
 
 	bh_rerun_destroy(run->rerun);
 	if (!error && found)
-		error = diverged(source->trace, &divergence);
+		error = diverged(source->trace, &divergence, loss);
 	return error;
 }
 
@@ -145,7 +145,8 @@ struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 
 	pass.run.prepared = prepare;
 	pass.run.arg = &pass;
-	struct bh_error *error = bh_packet_rerun(source, &listener, &pass.run);
+	struct bh_error *error =
+		bh_packet_rerun(source, &listener, &pass.run, "its packets can't be followed");
 
 	if (error) {
 		bh_buffer_free(&pass.run.stream);

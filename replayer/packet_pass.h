@@ -56,9 +56,9 @@ struct bh_error *bh_packet_pass(const struct bh_packets_source *source,
 				struct bh_buffer *stream_ret);
 /* Runs the source's trace again, confined, for the listener: run as bh_confined_run() wants it, but
  * for its rerun, which is made and destroyed here. BH_ERR_DIVERGED, with where, if the run isn't
- * what was recorded; the stream is the caller's either way. */
+ * what was recorded, and what is lost by that; the stream is the caller's either way. */
 struct bh_error *bh_packet_rerun(const struct bh_packets_source *source,
 				 const struct bh_rerun_listener *listener,
-				 struct bh_confined_run *run);
+				 struct bh_confined_run *run, const char *loss);
 
 #endif

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "common/json.h"
 
@@ -60,8 +59,7 @@ void bh_packets_destroy(struct bh_packets *packets)
 	free(packets->ends);
 	free(packets->devices);
 	free(packets->frames);
-	if (packets->mapped)
-		munmap(packets->mapped, packets->mapped_bytes);
+	bh_cache_file_unmap(&packets->file);
 	free(packets->hops_by_event);
 	free(packets->packets_by_parent);
 	free(packets);

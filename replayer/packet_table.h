@@ -7,6 +7,7 @@
 #ifndef BH_REPLAYER_PACKET_TABLE_H
 #define BH_REPLAYER_PACKET_TABLE_H
 
+#include "common/cache_file.h"
 #include "common/cursor.h"
 #include "replayer/packets.h"
 
@@ -29,8 +30,7 @@ struct bh_packets {
 	size_t device_count;
 	/* What frame pointers point into: one of the two. */
 	uint8_t *frames;
-	void *mapped;
-	size_t mapped_bytes;
+	struct bh_cache_file file;
 	const char *missing; /* one of the strings, or NULL */
 	/* Made when somebody asks: numbers of hops by event, of packets by parent. */
 	uint32_t *hops_by_event, *packets_by_parent;
@@ -43,6 +43,8 @@ const char *bh_packets_keep(struct bh_packets *packets, const char *text, size_t
 /* From a pass's stream and the trace. */
 struct bh_error *bh_packets_build(const struct bh_packets_source *source,
 				  const struct bh_buffer *stream, struct bh_packets **packets_ret);
+
+extern const struct bh_cache_format bh_packet_format;
 
 /* key tells apart whose table it is: its bytes are for this run only. */
 void bh_packets_encode(const struct bh_packets *packets, const uint8_t key[16],

@@ -282,7 +282,7 @@ static struct bh_error *run_again(struct tracing *tracing, const struct bh_packe
 		.between = observe_between,
 	};
 
-	return bh_packet_rerun(source, &listener, &tracing->run);
+	return bh_packet_rerun(source, &listener, &tracing->run, "its packets can't be followed");
 }
 
 struct bh_error *bh_packet_trace_create(const struct bh_packets_source *source,

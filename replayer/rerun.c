@@ -14,6 +14,7 @@
 
 #include "common/file.h"
 #include "posix/inputs.h"
+#include "simulator/feed.h"
 
 #define KERNEL_IMAGE_MAX (1ul << 30)
 
@@ -172,6 +173,23 @@ static void compare_fields(struct bh_rerun *rerun, const struct bh_event *record
 	}
 }
 
+/* With what the event that has just begun is compared. NULL: with nothing, see recorded_event(). */
+static const struct bh_event *recorded_now(struct bh_rerun *rerun, uint64_t number)
+{
+	struct bh_feed *feed = rerun->config.feed;
+
+	return feed ? &bh_feed_now(feed)->event : recorded_event(rerun, number);
+}
+
+/* Up to this event all that runs here is found to be equal. */
+static uint64_t compared_up_to(const struct bh_rerun *rerun, uint64_t number)
+{
+	const struct bh_feed *feed = rerun->config.feed;
+	const struct bh_fed_event *next = feed ? bh_feed_next(feed) : NULL;
+
+	return next ? next->event.event - 1 : number;
+}
+
 static int events_are_equal(const struct bh_event *a, const struct bh_event *b)
 {
 	return a->vtime_ns == b->vtime_ns && a->cause == b->cause && a->packet == b->packet &&
@@ -201,13 +219,13 @@ static void observe_event(void *arg, const struct bh_event *event)
 		diverge(rerun, event->event, event->node, "kind");
 		return;
 	}
-	const struct bh_event *recorded = recorded_event(rerun, event->event);
+	const struct bh_event *recorded = recorded_now(rerun, event->event);
 	if (!recorded)
 		return;
 	if (!events_are_equal(recorded, event))
 		compare_fields(rerun, recorded, event);
 	else
-		bh_rerun_report.compared = event->event;
+		bh_rerun_report.compared = compared_up_to(rerun, event->event);
 	if (rerun->listener.event && !bh_rerun_report.diverged)
 		rerun->listener.event(rerun->listener.arg, event);
 	if (event->event == rerun->recorded_count && !bh_rerun_report.diverged &&
@@ -240,6 +258,22 @@ static void observe_dropped(void *arg, const struct bh_event *event, uint64_t li
 		rerun->listener.dropped(rerun->listener.arg, event, lineage);
 }
 
+static void observe_arrived(void *arg, uint32_t node, const void *data, size_t length)
+{
+	const struct bh_rerun *rerun = arg;
+
+	if (!is_over(rerun))
+		rerun->listener.arrived(rerun->listener.arg, node, data, length);
+}
+
+static void observe_outside(void *arg, uint32_t node, uint64_t value)
+{
+	const struct bh_rerun *rerun = arg;
+
+	if (!is_over(rerun))
+		rerun->listener.outside(rerun->listener.arg, node, value);
+}
+
 static int observe_between(void *arg)
 {
 	struct bh_rerun *rerun = arg;
@@ -253,7 +287,7 @@ static int observe_between(void *arg)
 		rerun->is_left = 1;
 		return 1;
 	}
-	if (!rerun->next.count && next <= rerun->recorded_count &&
+	if (!rerun->config.feed && !rerun->next.count && next <= rerun->recorded_count &&
 	    bh_rerun_report.events + EVENTS_AHEAD >= next)
 		rerun->error = window_load_running(rerun, next);
 	return rerun->error || bh_rerun_report.events == rerun->stopped_at;
@@ -388,6 +422,8 @@ static const struct bh_event *find_recorded(void *arg, uint64_t number)
 {
 	struct bh_rerun *rerun = arg;
 
+	if (rerun->config.feed)
+		return &bh_feed_next(rerun->config.feed)->event;
 	return number <= rerun->recorded_count ? recorded_event(rerun, number) : NULL;
 }
 
@@ -411,6 +447,11 @@ static struct bh_error *plan_check(struct bh_rerun *rerun)
 	if (event.kind == BH_EVENT_STOP &&
 	    (rerun->terminal || event.vtime_ns < rerun->scenario->stop_ns))
 		rerun->stopped_at = rerun->recorded_count - 1;
+	if (rerun->config.feed) {
+		/* The feed ends it. */
+		rerun->stopped_at = 0;
+		return NULL;
+	}
 	return window_load(rerun, &rerun->now, bh_rerun_report.events + 1);
 }
 
@@ -465,6 +506,8 @@ static struct bh_sim_observer make_observer(struct bh_rerun *rerun)
 		.frame = rerun->config.plant_event ? observe_frame : NULL,
 		.sent = rerun->listener.sent ? observe_sent : NULL,
 		.dropped = rerun->listener.dropped ? observe_dropped : NULL,
+		.arrived = rerun->listener.arrived ? observe_arrived : NULL,
+		.outside = rerun->listener.outside ? observe_outside : NULL,
 		.between = observe_between,
 	};
 }
@@ -476,6 +519,7 @@ struct bh_error *bh_rerun_prepare(struct bh_rerun *rerun)
 		.build = rerun->build,
 		.terminal = bh_rerun_terminal_get(rerun->terminal),
 		.inputs = rerun->inputs,
+		.feed = rerun->config.feed,
 		.find_kernel = rerun->config.find_kernel,
 		.find_kernel_arg = rerun->config.find_kernel_arg,
 		.observer = make_observer(rerun),
@@ -527,7 +571,8 @@ static void compare_end(struct bh_rerun *rerun)
 {
 	uint64_t missing = bh_rerun_report.events + 1;
 
-	if (is_over(rerun) || missing > rerun->recorded_count)
+	/* A node alone ends with the last event of its feed. */
+	if (rerun->config.feed || is_over(rerun) || missing > rerun->recorded_count)
 		return;
 	const struct bh_event *recorded = recorded_event(rerun, missing);
 	if (!recorded)

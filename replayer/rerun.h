@@ -37,6 +37,8 @@ struct bh_rerun_config {
 	 * which never comes if a program runs without end. */
 	void (*over)(void *arg);
 	void *over_arg;
+	/* Not NULL: its node runs alone, see struct bh_sim_config, and is compared with it. */
+	struct bh_feed *feed;
 	/* Hears the same as bh_sim_observer's functions of these names, after what was compared;
 	 * each may be NULL. */
 	const struct bh_rerun_listener *listener;
@@ -47,6 +49,8 @@ struct bh_rerun_listener {
 	void (*event)(void *arg, const struct bh_event *event);
 	void (*sent)(void *arg, const struct bh_event *event, const void *data, size_t length,
 		     uint64_t lineage);
+	void (*arrived)(void *arg, uint32_t node, const void *data, size_t length);
+	void (*outside)(void *arg, uint32_t node, uint64_t value);
 	void (*dropped)(void *arg, const struct bh_event *event, uint64_t lineage);
 	/* Not 0: the rerun ends here. */
 	int (*between)(void *arg);

@@ -177,8 +177,10 @@ static struct bh_error *seek(struct bh_timeline *timeline, struct bh_position ta
 			     enum bh_arrival *arrival_ret)
 {
 	*arrival_ret = BH_ARRIVED;
-	if (target.event < 1)
-		target = (struct bh_position){1, 0, 0};
+	if (target.event < bh_timeline_first_event(timeline))
+		target = (struct bh_position){bh_timeline_first_event(timeline), 0, 0};
+	if (target.event != bh_timeline_event_from(timeline, target.event))
+		target = (struct bh_position){bh_timeline_event_from(timeline, target.event), 0, 0};
 	if (target.event >= timeline->config.last_event)
 		target = bh_timeline_end(timeline);
 	BH_TRY(choose_base(timeline, target));
@@ -225,7 +227,7 @@ static struct bh_error *last_tick(struct bh_timeline *timeline, uint64_t event, 
 	BH_TRY(bh_timeline_checkpoint(timeline, BH_CHECKPOINT_EVENT_NS / 2));
 	BH_TRY(bh_copy_run(timeline->current, &limits, &end));
 	*arrival_ret = bh_timeline_arrival(timeline, &end);
-	if (*arrival_ret == BH_ARRIVED_DIVERGED && timeline->position.event == event + 1)
+	if (*arrival_ret == BH_ARRIVED_DIVERGED && timeline->position.event > event)
 		*arrival_ret = BH_ARRIVED; /* that is where we come from */
 	*tick_ret = end.ticks;
 	return NULL;
@@ -253,7 +255,7 @@ static struct bh_error *step_backward(struct bh_timeline *timeline, enum bh_arri
 	if (position.tick) {
 		position.tick--;
 	} else {
-		position.event--;
+		position.event = bh_timeline_event_before(timeline, position.event);
 		BH_TRY(last_tick(timeline, position.event, &position.tick, arrival_ret));
 		if (*arrival_ret != BH_ARRIVED)
 			return NULL;

@@ -25,6 +25,49 @@ int bh_timeline_quicken(struct bh_timeline *timeline, int is_quick)
 	return former;
 }
 
+/* How many events come before this one. */
+static size_t count_before(const struct bh_timeline_config *config, uint64_t event)
+{
+	size_t low = 0, high = config->event_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (config->events[middle] < event)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+uint64_t bh_timeline_first_event(const struct bh_timeline *timeline)
+{
+	return timeline->config.events ? timeline->config.events[0] : 1;
+}
+
+uint64_t bh_timeline_event_before(const struct bh_timeline *timeline, uint64_t event)
+{
+	const struct bh_timeline_config *config = &timeline->config;
+
+	if (!config->events)
+		return event - 1;
+	size_t count = count_before(config, event);
+
+	return config->events[count ? count - 1 : 0];
+}
+
+uint64_t bh_timeline_event_from(const struct bh_timeline *timeline, uint64_t event)
+{
+	const struct bh_timeline_config *config = &timeline->config;
+
+	if (!config->events)
+		return event;
+	size_t count = count_before(config, event);
+
+	return config->events[count < config->event_count ? count : config->event_count - 1];
+}
+
 struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 				    struct bh_timeline **timeline_ret)
 {
@@ -36,13 +79,14 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 	timeline->space.after_fork = config->after_fork;
 	timeline->space.explain_exit = config->explain_exit;
 	timeline->space.explain_arg = config->arg;
+	timeline->space.is_sparse = config->events != NULL;
 	timeline->slice_events = 64;
 	struct bh_error *error = bh_probe_set_create(&timeline->probes);
 	if (!error && config->is_program)
 		error = bh_blocks_create(config->is_program, &timeline->space.blocks);
 	if (!error)
-		error = bh_copy_start(&timeline->space, config->run, config->run_arg,
-				      &timeline->current);
+		error = bh_copy_start_at(&timeline->space, config->run, config->run_arg,
+					 bh_timeline_first_event(timeline), &timeline->current);
 	if (!error) {
 		timeline->position = timeline->current->position;
 		error = bh_checkpoints_add(&timeline->checkpoints, timeline->current, 0);
@@ -193,8 +237,8 @@ int bh_timeline_is_at_end(const struct bh_timeline *timeline)
 
 int bh_timeline_is_at_beginning(const struct bh_timeline *timeline)
 {
-	return timeline->position.event == 1 && !timeline->position.tick &&
-	       !timeline->position.instruction;
+	return timeline->position.event == bh_timeline_first_event(timeline) &&
+	       !timeline->position.tick && !timeline->position.instruction;
 }
 
 int bh_timeline_is_diverged(const struct bh_timeline *timeline)

@@ -27,6 +27,10 @@ struct bh_timeline_config {
 	/* Where programs' text is, so that it can be passed by strides; NULL: nowhere. */
 	int (*is_program)(uint64_t address);
 	uint64_t last_event; /* history ends where this event begins */
+	/* The numbers of the events, ascending, if there are others between them that don't happen
+	 * here; NULL: from 1 on, all do. */
+	const uint64_t *events;
+	size_t event_count;
 	/* Looks at a copy that stopped at the gate: the first event that isn't as in the trace, or
 	 * 0. History ends there. May be NULL. */
 	uint64_t (*find_divergence)(void *arg, struct bh_copy *copy);

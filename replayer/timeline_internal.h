@@ -50,6 +50,12 @@ struct bh_timeline {
 	int is_scout_over;		      /* it came to the end, or as far as it could */
 };
 
+/* The numbers of the first event, of the one before an event, and of the first that isn't before
+ * it.
+ */
+uint64_t bh_timeline_first_event(const struct bh_timeline *timeline);
+uint64_t bh_timeline_event_before(const struct bh_timeline *timeline, uint64_t event);
+uint64_t bh_timeline_event_from(const struct bh_timeline *timeline, uint64_t event);
 uint64_t bh_timeline_now_ns(void);
 /* While something moves, stops are made as cheap as can be: see bh_tracee_forgo_counter(). Returns
  * what it was before. */

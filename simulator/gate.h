@@ -19,7 +19,7 @@ struct bh_gate {
 	volatile uint64_t vtime_ns; /* virtual time now */
 	volatile uint64_t packet;   /* packet of the newest event, 0 if none */
 	volatile uint64_t node;	    /* id of the node that has the CPU, BH_NO_NODE: the simulator */
-	volatile uint64_t stop_event; /* trap when the event of this number begins; 0: never */
+	volatile uint64_t stop_event; /* trap when this event, or a later one, begins; 0: never */
 	volatile uint64_t stop_tick;  /* trap when tick reaches this; 0: never */
 	volatile uint64_t digest;     /* rolling digest after the newest event */
 	/* Address of a number for each node that is odd while the node runs, and otherwise twice

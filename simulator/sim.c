@@ -11,6 +11,7 @@
 #include "common/host_time.h"
 #include "common/link_maps.h"
 #include "kernel-lib/arch/backhop/include/uapi/asm/setup.h"
+#include "simulator/feed.h"
 #include "simulator/node_view.h"
 #include "simulator/program_check.h"
 #include "simulator/shell_words.h"
@@ -168,6 +169,15 @@ static void tell_debugger(struct bh_sim_node *node)
 	free(path);
 }
 
+/* One that another runs without: it only has its place, and its ends of wires. */
+static void make_absent(struct bh_sim_node *node)
+{
+	struct bh_netdev devices[BH_MAX_DEVICES];
+
+	node->is_absent = node->is_dead = 1;
+	bh_sim_devices_create(node, devices);
+}
+
 static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 {
 	struct bh_sim_node *node = &sim->nodes[id];
@@ -181,6 +191,10 @@ static struct bh_error *create_node(struct bh_sim *sim, uint32_t id)
 	node->timer_slot = id;
 	node->program_slot = sim->node_count + id;
 	node->power_slot = sim->timeline_slot + 1 + id;
+	if (sim->config.feed && id != bh_feed_node(sim->config.feed)) {
+		make_absent(node);
+		return NULL;
+	}
 	bh_rng_init(&node->entropy, sim->config.scenario->seed, "entropy", node->scenario->name);
 	bh_sim_devices_create(node, devices);
 	BH_TRY(find_image(sim, node->scenario->kernel, &image));
@@ -315,6 +329,8 @@ static void boot_nodes(struct bh_sim *sim)
 	for (size_t i = 0; i < sim->node_count && !sim->error; i++) {
 		struct bh_sim_node *node = &sim->nodes[i];
 
+		if (node->is_absent)
+			continue;
 		if (node->scenario->start_ns == 0) {
 			bh_sim_node_boot(node, 0);
 			continue;
@@ -329,7 +345,7 @@ static void boot_nodes(struct bh_sim *sim)
 		bh_sim_program_schedule(&sim->nodes[i]);
 }
 
-static void handle(struct bh_sim *sim, size_t slot)
+void bh_sim_handle(struct bh_sim *sim, size_t slot)
 {
 	if (slot < sim->node_count)
 		bh_sim_node_timer(&sim->nodes[slot]);
@@ -366,7 +382,7 @@ static int handle_next(struct bh_sim *sim, size_t slot, uint64_t time_ns)
 	if (time_ns > sim->now_ns)
 		sim->still_events = 0;
 	sim->now_ns = time_ns;
-	handle(sim, slot);
+	bh_sim_handle(sim, slot);
 	return 1;
 }
 
@@ -404,6 +420,9 @@ static void stop(struct bh_sim *sim)
 		return;
 	}
 	bh_sim_event_begin(sim, &event);
+	/* What is expected of a run, one node can't tell. */
+	if (sim->config.feed)
+		return;
 	/* A person who explores may leave before anything was to be done. */
 	if (!sim->result.is_interrupted && !(sim->terminal && sim->now_ns < scenario->stop_ns))
 		bh_sim_processes_check(sim, event.event);
@@ -436,7 +455,10 @@ struct bh_error *bh_sim_go_on(struct bh_sim *sim, const struct bh_sim_result **r
 {
 	const struct bh_sim_observer *observer = &sim->config.observer;
 
-	run_events(sim);
+	if (sim->config.feed)
+		bh_sim_alone_run(sim);
+	else
+		run_events(sim);
 	if (sim->config.spin_limit_s)
 		BH_TRY(bh_posix_watch(0, NULL));
 	if (!sim->error)

@@ -16,6 +16,7 @@ struct bh_sim;
 struct bh_inputs;
 struct bh_posix_node;
 struct bh_build;
+struct bh_feed;
 
 /* Hears of everything that happens; callbacks may be NULL. They may run on a kernel task's stack
  * inside a node: shallow, no blocking, no file output except in `between`. */
@@ -32,6 +33,10 @@ struct bh_sim_observer {
 	 * observes the run may have put on the buffer, else 0. */
 	void (*sent)(void *arg, const struct bh_event *event, const void *data, size_t length,
 		     uint64_t lineage);
+	/* The frame of an RX event, which is about to begin. */
+	void (*arrived)(void *arg, uint32_t node, const void *data, size_t length);
+	/* The node gets a number that depends on other nodes, before its next event: for a feed. */
+	void (*outside)(void *arg, uint32_t node, uint64_t value);
 	/* The buffer of a DROP event, which is about to begin, has this lineage. */
 	void (*dropped)(void *arg, const struct bh_event *event, uint64_t lineage);
 	/* Bytes for files-<node>/<path>, appended ("var/log/kern.log", "var/log/3/stdout"). */
@@ -52,6 +57,9 @@ struct bh_sim_config {
 	/* A program with a terminal besides those of the scenario; NULL: none. */
 	const struct bh_terminal *terminal;
 	struct bh_inputs *inputs;
+	/* Not NULL: only this node exists and runs, at the numbers of the events of the run that
+	 * the feed (simulator/feed.h) is of. Not for scenarios that are programs. */
+	struct bh_feed *feed;
 	/* Path of the kernel image for a version ("6.1" -> ".../image"); the result is copied. */
 	struct bh_error *(*find_kernel)(void *arg, const char *version, char **path_ret);
 	void *find_kernel_arg;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simulator/feed.h"
 #include "simulator/sim_internal.h"
 
 /* What goes wrong after so many failures follows from them, and isn't kept. */
@@ -12,14 +13,16 @@
 
 uint64_t bh_sim_next_event(const struct bh_sim *sim)
 {
-	return sim->result.events + 1;
+	return sim->config.feed ? bh_sim_alone_next_event(sim) : sim->result.events + 1;
 }
 
 void bh_sim_event_begin(struct bh_sim *sim, struct bh_event *event)
 {
 	struct bh_sim_result *result = &sim->result;
 
-	event->event = ++result->events;
+	event->event = result->events = bh_sim_next_event(sim);
+	if (sim->config.feed)
+		bh_feed_advance(sim->config.feed);
 	event->vtime_ns = sim->now_ns;
 	result->digest = bh_event_digest(result->digest, event);
 	if (event->node != BH_NO_NODE) {
@@ -34,7 +37,7 @@ void bh_sim_event_begin(struct bh_sim *sim, struct bh_event *event)
 	bh_gate.digest = result->digest;
 	if (sim->config.observer.event)
 		sim->config.observer.event(sim->config.observer.arg, event);
-	if (bh_gate.stop_event == event->event)
+	if (bh_gate.stop_event && event->event >= bh_gate.stop_event)
 		bh_gate_trap();
 }
 

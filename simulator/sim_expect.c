@@ -72,7 +72,7 @@ struct bh_error *bh_sim_expect_create(struct bh_sim *sim)
 		state->scenario = expectation;
 		if (expectation->filter)
 			BH_TRY(bh_frame_filter_create(expectation->filter, &state->filter));
-		if (expectation->reason)
+		if (expectation->reason && !sim->config.feed)
 			BH_TRY(check_reason(sim, expectation));
 		sim->expects_frames |= expectation->kind == BH_EXPECT_FRAME;
 	}

@@ -2,7 +2,8 @@
 /*
  * The inside of a run, shared by sim.c (life and main loop), sim_event.c (events and failures),
  * sim_node.c (what a kernel asks of the simulator), sim_link.c (its network), sim_timeline.c (what
- * the scenario does at given times) and sim_process.c (programs). Private to them.
+ * the scenario does at given times), sim_process.c (programs) and sim_alone.c (one node without the
+ * others). Private to them.
  */
 #ifndef BH_SIMULATOR_SIM_INTERNAL_H
 #define BH_SIMULATOR_SIM_INTERNAL_H
@@ -95,6 +96,7 @@ struct bh_sim_node {
 	struct bh_rng entropy;
 	uint64_t digest;
 	int is_dead, is_panicked;
+	int is_absent; /* another node runs alone: this one has no kernel, and is dead */
 
 	struct bh_sim_wire *wires[BH_MAX_DEVICES]; /* by device */
 	unsigned int device_count;
@@ -168,6 +170,24 @@ struct bh_sim {
 	uint64_t stop_ns;  /* of the scenario; with a terminal: never */
 	struct bh_error *error; /* the run can't go on */
 };
+
+/* --- sim.c --- */
+
+/* What is in a slot of the event queue happens. */
+void bh_sim_handle(struct bh_sim *sim, size_t slot);
+
+/* --- sim_alone.c --- */
+
+/* A number that depends on other nodes than the one that gets it, value. The observer hears of it,
+ * and where the node runs alone it is what the whole run gave it. Shallow. */
+uint64_t bh_sim_outside(struct bh_sim_node *node, uint64_t value);
+/* The rest only where a node runs alone. The next event's number, and its cause: */
+uint64_t bh_sim_alone_next_event(const struct bh_sim *sim);
+uint64_t bh_sim_alone_next_cause(const struct bh_sim *sim);
+/* What others sent to the node and is lost on the way now. */
+void bh_sim_alone_lost(struct bh_sim_node *node);
+/* From the boot on to the end. */
+void bh_sim_alone_run(struct bh_sim *sim);
 
 /* --- sim_event.c --- */
 
@@ -259,6 +279,9 @@ size_t bh_sim_wire_count(const struct bh_scenario *scenario);
 /* Fills the node's devices (BH_MAX_DEVICES at devices) and connects it to its wires. A node that
  * starts again gets them with the carrier that they have now. */
 void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices);
+/* A frame arrives at a device, or the other end of its link was switched on or off. */
+void bh_sim_deliver(struct bh_sim_node *node, uint32_t device, struct bh_frame *frame);
+void bh_sim_carrier(struct bh_sim_node *node, uint32_t device, int is_there, uint64_t cause);
 /* The slot of the event queue. */
 void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire);
 /* Of the host's table. */

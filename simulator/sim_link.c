@@ -223,6 +223,8 @@ void bh_sim_devices_create(struct bh_sim_node *node, struct bh_netdev *devices)
 			memcpy(device->mac, end->mac, sizeof(device->mac));
 		node->wires[i] = &sim->wires[sending];
 		device->carrier = has_carrier(node->wires[i]);
+		if (!node->is_absent)
+			device->carrier = (unsigned char)bh_sim_outside(node, device->carrier);
 		device->mtu = ends[i].mtu;
 		device->speed_mbps = speed_mbps(node->wires[i]);
 		node->wires[i]->from = node;
@@ -271,6 +273,8 @@ static void report_lost(struct bh_sim *sim, struct bh_sim_wire *wire)
 		bh_sim_event_begin(sim, &event);
 		bh_frame_release(&sim->frames, frame);
 	}
+	if (sim->config.feed && !wire->from && !wire->to->is_absent)
+		bh_sim_alone_lost(wire->to);
 	if (wire->direction.is_out_of_memory)
 		bh_sim_abort(sim, bh_error_new(BH_ERR_NOMEM, "out of memory for frames"));
 }
@@ -434,39 +438,50 @@ void bh_sim_device_state(void *host, unsigned int device, int is_on)
 /* The device at the other end was switched on or off. */
 static void tell_state(struct bh_sim *sim, struct bh_sim_wire *wire)
 {
-	struct bh_netdev *device = device_record(wire->to, wire->to_device);
-	struct bh_event event = {
-		.kind = BH_EVENT_CARRIER,
-		.cause = wire->state_cause,
-		.value = (uint64_t)has_carrier(wire->back),
-		.node = wire->to->id,
-		.device = wire->to_device,
-	};
-
 	wire->is_state_news = 0;
-	if (device->carrier == event.value || wire->to->is_dead)
-		return;
-	bh_sim_event_begin(sim, &event);
-	sim->handling = event.event;
-	device->carrier = (unsigned char)event.value;
-	bh_sim_node_resume(wire->to, BH_IRQ_LINK);
+	/* A node that runs alone hears of it from its feed. */
+	if (!sim->config.feed)
+		bh_sim_carrier(wire->to, wire->to_device, has_carrier(wire->back),
+			       wire->state_cause);
 }
 
-static void deliver(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_frame *frame)
+void bh_sim_carrier(struct bh_sim_node *node, uint32_t device, int is_there, uint64_t cause)
 {
-	struct bh_sim_node *node = wire->to;
+	struct bh_netdev *record = device_record(node, device);
+	struct bh_event event = {
+		.kind = BH_EVENT_CARRIER,
+		.cause = cause,
+		.value = (uint64_t)is_there,
+		.node = node->id,
+		.device = device,
+	};
+
+	if (record->carrier == event.value || node->is_dead)
+		return;
+	bh_sim_event_begin(node->sim, &event);
+	node->sim->handling = event.event;
+	record->carrier = (unsigned char)event.value;
+	bh_sim_node_resume(node, BH_IRQ_LINK);
+}
+
+void bh_sim_deliver(struct bh_sim_node *node, uint32_t device, struct bh_frame *frame)
+{
+	struct bh_sim *sim = node->sim;
 	struct bh_event event = {
 		.kind = BH_EVENT_RX,
 		.cause = frame->cause,
 		.packet = frame->packet,
 		.node = node->id,
-		.device = wire->to_device,
+		.device = device,
 		.hop = frame->hop,
 		.length = frame->length,
 	};
 
 	if (frame->is_damaged)
 		event.hash = bh_event_hash(frame->data, frame->length);
+	if (sim->config.observer.arrived)
+		sim->config.observer.arrived(sim->config.observer.arg, node->id, frame->data,
+					     frame->length);
 	bh_sim_event_begin(sim, &event);
 	sim->handling = event.event;
 	if (node->is_dead || bh_sim_calls_frame(sim, &event, frame->data, frame->length)) {
@@ -476,7 +491,7 @@ static void deliver(struct bh_sim *sim, struct bh_sim_wire *wire, struct bh_fram
 	}
 	bh_sim_expect_frame(sim, &event, frame->data);
 	/* What the kernel is told about it: see bh_sim_frame_receive(). */
-	frame->cause = wire->to_device;
+	frame->cause = device;
 	bh_frame_list_append(&node->received, frame);
 	bh_sim_node_resume(node, BH_IRQ_NET);
 }
@@ -552,8 +567,10 @@ void bh_sim_wire_arrival(struct bh_sim *sim, struct bh_sim_wire *wire)
 	settle(sim, wire);
 	if (!frame)
 		return;
-	if (wire->to)
-		deliver(sim, wire, frame);
+	if (sim->config.feed)
+		bh_frame_release(&sim->frames, frame);
+	else if (wire->to)
+		bh_sim_deliver(wire->to, wire->to_device, frame);
 	else
 		forward(sim, wire->segment, wire->port, frame);
 }
@@ -573,14 +590,26 @@ static struct bh_event link_event(const struct bh_sim_wire *sending, uint64_t ca
 static void tell_carrier(struct bh_sim *sim, struct bh_sim_wire *sending)
 {
 	struct bh_sim_node *node = sending->from;
+
+	if (node->is_absent)
+		return;
 	struct bh_netdev *device = device_record(node, sending->from_device);
 
-	device->carrier = (unsigned char)has_carrier(sending);
+	device->carrier = (unsigned char)bh_sim_outside(node, (uint64_t)has_carrier(sending));
 	device->transmit_full = 0;
 	sending->direction.is_held = 0;
 	schedule(sim, sending);
 	if (!node->is_dead)
 		bh_sim_node_resume(node, BH_IRQ_LINK);
+}
+
+/* The other end of the link may be the node that runs alone. */
+static void begin_at(struct bh_sim *sim, const struct bh_sim_wire *sending, struct bh_event *event)
+{
+	if (sending->from->is_absent)
+		event->event = bh_sim_alone_next_cause(sim);
+	else
+		bh_sim_event_begin(sim, event);
 }
 
 void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *action, size_t index)
@@ -590,7 +619,7 @@ void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *acti
 	struct bh_sim_wire *receiving = &sim->wires[receiving_wire(scenario, action->end)];
 	struct bh_event event = link_event(sending, 0, index);
 
-	bh_sim_event_begin(sim, &event);
+	begin_at(sim, sending, &event);
 	bh_link_set_state(&sending->direction, action->is_up);
 	bh_link_set_state(&receiving->direction, action->is_up);
 	report_lost(sim, sending);
@@ -605,7 +634,7 @@ void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *acti
 	/* The other end's device is an event of its own, as each resumption of a kernel is. */
 	struct bh_event other = link_event(receiving, event.event, index);
 
-	bh_sim_event_begin(sim, &other);
+	begin_at(sim, receiving, &other);
 	sim->handling = other.event;
 	tell_carrier(sim, receiving);
 }
@@ -614,7 +643,7 @@ static void change(struct bh_sim *sim, struct bh_sim_wire *wire,
 		   const struct bh_link_properties *properties)
 {
 	bh_link_change(&wire->direction, properties, sim->now_ns);
-	if (wire->from)
+	if (wire->from && !wire->from->is_absent)
 		device_record(wire->from, wire->from_device)->speed_mbps = speed_mbps(wire);
 	settle(sim, wire);
 }
@@ -626,7 +655,7 @@ void bh_sim_link_change(struct bh_sim *sim, const struct bh_scenario_action *act
 	struct bh_sim_wire *receiving = &sim->wires[receiving_wire(scenario, action->end)];
 	struct bh_event event = link_event(sending, 0, index);
 
-	bh_sim_event_begin(sim, &event);
+	begin_at(sim, sending, &event);
 	if (action->has_sends)
 		change(sim, sending, &action->sends);
 	if (action->has_receives)

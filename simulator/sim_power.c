@@ -194,6 +194,8 @@ void bh_sim_power_action(struct bh_sim *sim, const struct bh_scenario_action *ac
 	};
 	int is_off = node->is_dead;
 
+	if (node->is_absent)
+		return;
 	bh_sim_event_begin(sim, &event);
 	sim->handling = event.event;
 	switch (action->power) {

@@ -572,7 +572,13 @@ static void callback_exit(void *arg, int pid, int wait_status)
 	process_ended(node, process, check_end(node, process, event.event));
 }
 
+static uint64_t callback_place(void *arg, uint64_t address)
+{
+	return bh_sim_outside(arg, address);
+}
+
 const struct bh_posix_callbacks bh_sim_posix_callbacks = {
+	.place = callback_place,
 	.output = callback_output,
 	.exec = callback_exec,
 	.exit = callback_exit,

@@ -8,7 +8,6 @@
 
 #include "replayer/copy_internal.h"
 #include "replayer/probe.h"
-#include "simulator/gate.h"
 
 int bh_position_compare(struct bh_position left, struct bh_position right)
 {
@@ -94,6 +93,7 @@ struct bh_error *bh_copy_fork(struct bh_copy *copy, struct bh_copy **copy_ret)
 	*other = *copy;
 	other->planted = planted;
 	other->over = NULL;
+	other->gate_resumes = 0;
 	other->tracee = NULL;
 	struct bh_error *error =
 		bh_tracee_fork(copy->tracee, copy->space->after_fork, &other->tracee);
@@ -255,6 +255,7 @@ struct bh_error *bh_copy_plant(struct bh_copy *copy, const uint64_t *addresses, 
 	free(copy->planted);
 	copy->planted = planted;
 	copy->planted_count = planted_count;
+	bh_copy_over_doubt(copy);
 	return NULL;
 }
 
@@ -300,6 +301,20 @@ size_t bh_copy_read(struct bh_copy *copy, uint64_t address, void *bytes_ret, siz
 	if (copy->is_counting && length)
 		hide_jumps(copy, address, bytes, length);
 	return length;
+}
+
+const struct bh_gate *bh_copy_gate(struct bh_copy *copy)
+{
+	uint64_t resumes = bh_tracee_resumes(copy->tracee);
+
+	if (!resumes || copy->gate_resumes != resumes) {
+		copy->gate_resumes = 0;
+		if (bh_tracee_read(copy->tracee, (uintptr_t)&bh_gate, &copy->gate,
+				   sizeof(copy->gate)) != sizeof(copy->gate))
+			return NULL;
+		copy->gate_resumes = resumes;
+	}
+	return &copy->gate;
 }
 
 uint64_t bh_copy_read_u64(struct bh_copy *copy, uint64_t address)

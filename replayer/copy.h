@@ -26,6 +26,7 @@
 #include "replayer/engine.h"
 #include "replayer/ptrace.h"
 #include "replayer/ticks.h"
+#include "simulator/gate.h"
 
 /* A kernel image in the tracee whose function entries are ticks. */
 struct bh_tick_region {
@@ -79,10 +80,8 @@ struct bh_limits {
 	const uint64_t *watch_addresses; /* four; may be NULL when watch_dr7 is 0 */
 	uint64_t watch_dr7;
 	/* Installed breakpoints that the process decides about itself; not while ticks are counted
-	 * or kernels and programs are watched. May be NULL. */
+	 * or anything is watched. May be NULL. */
 	const struct bh_probe_set *probes;
-	/* Bits of debug registers that watch what only the simulator writes. */
-	unsigned int simulator_watches;
 };
 
 struct bh_copy {
@@ -95,6 +94,8 @@ struct bh_copy {
 	 * checkpoints. Not the time by the clock, in which other work may have had the CPU. */
 	uint64_t cost_ns;
 	uint64_t pages;		    /* a checkpoint's own ones, about */
+	struct bh_gate gate;	    /* as it was after so many resumes; see bh_copy_gate() */
+	uint64_t gate_resumes;	    /* 0: it wasn't read */
 	struct bh_over *over;	    /* see copy_over.c; or NULL */
 	struct bh_planted *planted; /* ascending by address */
 	size_t planted_count;
@@ -149,6 +150,8 @@ void bh_blocks_destroy(struct bh_blocks *blocks);
 
 /* Memory as the program sees it. Returns the number of bytes read from the start of the range. */
 size_t bh_copy_read(struct bh_copy *copy, uint64_t address, void *bytes_ret, size_t length);
+/* The simulation's gate, read once a stop; NULL if it can't be. */
+const struct bh_gate *bh_copy_gate(struct bh_copy *copy);
 /* For PEEKing at one word; 0 if it can't be read. */
 uint64_t bh_copy_read_u64(struct bh_copy *copy, uint64_t address);
 struct user_regs_struct *bh_copy_registers(struct bh_copy *copy);

@@ -25,6 +25,8 @@ struct bh_error *bh_copy_deliver(struct bh_copy *copy, struct bh_wait *wait, str
 				 int *is_alive_ret);
 /* Where a copy of a program's instruction at pc is that goes on behind it; 0: there is none. */
 uint64_t bh_copy_over(struct bh_copy *copy, uint64_t pc);
+/* What is planted has changed, perhaps because other programs came: the text is looked at again. */
+void bh_copy_over_doubt(struct bh_copy *copy);
 /* The instruction of which that is a copy, where a signal came up; 0: it isn't one. pushed_ret:
  * what the stack pointer is too low. */
 uint64_t bh_copy_over_origin(const struct bh_copy *copy, uint64_t pc, uint64_t *pushed_ret);

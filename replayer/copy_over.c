@@ -30,6 +30,7 @@
 struct place {
 	uint8_t bytes[LONGEST]; /* what it is a copy of */
 	int is_refused;		/* these can't be displaced */
+	int is_checked;		/* that they are still there, since something was planted */
 	struct bh_displaced moved;
 };
 
@@ -92,17 +93,27 @@ static void fill(struct bh_copy *copy, struct place *place, uint64_t pc, const u
 uint64_t bh_copy_over(struct bh_copy *copy, uint64_t pc)
 {
 	const struct bh_space *space = copy->space;
+	struct place *place = copy->over ? &copy->over->places[pc % PLACES] : NULL;
 	uint8_t bytes[LONGEST];
 
+	if (place && place->moved.from == pc && place->is_checked)
+		return place->is_refused ? 0 : place->moved.to;
 	if (!bh_copy_find_planted(copy, pc) || !bh_blocks_is_program(space->blocks, pc) ||
 	    !space->region_count || !space->regions[0].code ||
 	    bh_copy_read(copy, pc, bytes, sizeof(bytes)) != sizeof(bytes) ||
 	    (!copy->over && !map_page(copy)))
 		return 0;
-	struct place *place = &copy->over->places[pc % PLACES];
+	place = &copy->over->places[pc % PLACES];
 	if (place->moved.from != pc || memcmp(place->bytes, bytes, sizeof(bytes)) != 0)
 		fill(copy, place, pc, bytes);
+	place->is_checked = 1;
 	return place->is_refused ? 0 : place->moved.to;
+}
+
+void bh_copy_over_doubt(struct bh_copy *copy)
+{
+	for (size_t i = 0; copy->over && i < PLACES; i++)
+		copy->over->places[i].is_checked = 0;
 }
 
 uint64_t bh_copy_over_origin(const struct bh_copy *copy, uint64_t pc, uint64_t *pushed_ret)

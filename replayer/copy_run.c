@@ -372,6 +372,8 @@ static struct bh_error *wait_for_end(struct bh_copy *copy, struct bh_end *end)
 /* Where the copy is after a run that ended in kind. */
 static void settle(struct bh_copy *copy, const struct bh_limits *limits, const struct bh_end *end)
 {
+	const struct bh_gate *gate;
+
 	switch (end->kind) {
 	case BH_END_TICK:
 		copy->position.tick = limits->stop_tick;
@@ -381,7 +383,8 @@ static void settle(struct bh_copy *copy, const struct bh_limits *limits, const s
 	case BH_END_PLANTED:
 	case BH_END_WATCH:
 	case BH_END_EXITING:
-		copy->position.event = read_word(copy, &bh_gate.event);
+		gate = bh_copy_gate(copy);
+		copy->position.event = gate ? gate->event : 0;
 		copy->position.tick = copy->is_counting ? read_word(copy, &bh_tick_state.count) : 0;
 		copy->position.instruction = 0;
 		copy->is_exact = 0;
@@ -391,21 +394,10 @@ static void settle(struct bh_copy *copy, const struct bh_limits *limits, const s
 	}
 }
 
-/* Does something that nodes execute, displaced or not, fire a debug register? */
-static int is_watched(const struct bh_limits *limits)
-{
-	uint64_t watches = limits->watch_dr7;
-
-	for (unsigned int i = 0; i < BH_DEBUG_REGISTERS; i++)
-		if (limits->simulator_watches >> i & 1)
-			watches &= ~(3ull << (2 * i));
-	return (watches & 0xff) != 0;
-}
-
 int bh_copy_uses_probes(const struct bh_copy *copy, const struct bh_limits *limits)
 {
 	return limits->probes && !bh_probe_set_is_empty(limits->probes) && !copy->is_counting &&
-	       !is_watched(limits);
+	       !limits->watch_dr7;
 }
 
 /* What executes the instruction here and goes on, so that no step is needed; 0: there is nothing.
@@ -414,7 +406,7 @@ static uint64_t find_displaced(struct bh_copy *copy, const struct bh_limits *lim
 {
 	uint64_t pc = bh_copy_pc(copy);
 
-	if (!limits->probes || copy->is_counting || is_watched(limits))
+	if (!limits->probes || copy->is_counting || limits->watch_dr7)
 		return 0;
 	uint64_t displaced = bh_probe_set_displaced(limits->probes, pc, 1);
 	return displaced ? displaced : bh_copy_over(copy, pc);

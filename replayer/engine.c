@@ -142,9 +142,9 @@ void bh_engine_moved(struct bh_replay *replay)
 const struct bh_gate *bh_engine_gate(struct bh_replay *replay)
 {
 	if (replay->gate_move != replay->move) {
-		memset(&replay->gate, 0, sizeof(replay->gate));
-		replay->gate.node = BH_NO_NODE;
-		bh_engine_read(replay, (uintptr_t)&bh_gate, &replay->gate, sizeof(replay->gate));
+		const struct bh_gate *gate = bh_copy_gate(bh_engine_copy(replay));
+
+		replay->gate = gate ? *gate : (struct bh_gate){.node = BH_NO_NODE};
 		replay->gate_move = replay->move;
 	}
 	return &replay->gate;

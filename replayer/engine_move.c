@@ -154,10 +154,9 @@ struct watch_plan {
 	uint64_t addresses[BH_DEBUG_REGISTERS];
 	uint64_t dr7;
 	unsigned int count;
-	int owner[BH_DEBUG_REGISTERS]; /* index of the watch, or OWNER_* */
+	int owner[BH_DEBUG_REGISTERS]; /* index of the watch, or OWNER_SWITCH */
 };
-#define OWNER_REMAP  (-1)
-#define OWNER_SWITCH (-2)
+#define OWNER_SWITCH (-1)
 
 /* One aligned piece of 1, 2, 4 or 8 bytes. Returns 0 when no register is free. */
 static int plan_piece(struct watch_plan *plan, uint64_t address, unsigned int size, int is_write,
@@ -375,14 +374,12 @@ static const uint8_t **quest_texts(const struct quest *quest, const uint64_t *ad
 }
 
 /* Programs come and go: what is planted in their text must be looked after when they do. */
-static void plan_remap(const struct bh_replay *replay, struct watch_plan *plan)
+static uint64_t remap_address(const struct bh_replay *replay)
 {
-	for (size_t i = 0; i < replay->breakpoint_count; i++) {
-		if (!bh_posix_is_program_address(replay->breakpoints[i].address))
-			continue;
-		plan_piece(plan, (uintptr_t)&bh_posix_images.generation, 8, 1, OWNER_REMAP);
-		return;
-	}
+	for (size_t i = 0; i < replay->breakpoint_count; i++)
+		if (bh_posix_is_program_address(replay->breakpoints[i].address))
+			return (uintptr_t)bh_posix_images_change;
+	return 0;
 }
 
 static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
@@ -417,13 +414,9 @@ static struct bh_error *run_quest(struct quest *quest, struct bh_find *find_ret)
 			plan_piece(&quest->plan, words[i], 8, 1, OWNER_SWITCH);
 	}
 	plan_watches(replay, &quest->plan);
-	plan_remap(replay, &quest->plan);
 	memcpy(search.watch_addresses, quest->plan.addresses, sizeof(search.watch_addresses));
 	search.watch_dr7 = quest->plan.dr7;
-	for (unsigned int i = 0; i < quest->plan.count; i++) {
-		if (quest->plan.owner[i] == OWNER_REMAP)
-			search.remap_hits |= 1u << i;
-	}
+	search.remap_address = remap_address(replay);
 	bh_engine_allow_poll(replay, 1);
 	struct bh_error *error =
 		bh_timeline_search(replay->timeline, &search, quest->direction, find_ret);

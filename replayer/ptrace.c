@@ -45,6 +45,7 @@ struct bh_tracee {
 	struct user_regs_struct registers;
 	struct user_regs_struct as_stopped; /* what the host has, if has_as_stopped */
 	int has_as_stopped;
+	uint64_t resumes;
 	uint64_t watch_addresses[BH_DEBUG_REGISTERS];
 	uint64_t dr7;
 	int has_clock;
@@ -235,6 +236,7 @@ struct bh_error *bh_tracee_resume(struct bh_tracee *tracee, int is_step, int sig
 {
 	BH_TRY(write_registers(tracee));
 	tracee->has_registers = 0;
+	tracee->resumes++;
 	tracee->cpu_ns = 0;
 	tracee->is_stepping = is_step;
 	if (ptrace(is_step ? PTRACE_SINGLESTEP : PTRACE_CONT, tracee->pid, 0, (long)signal))
@@ -676,6 +678,11 @@ uint64_t bh_tracee_cpu_ns(struct bh_tracee *tracee)
 		return 0;
 	tracee->cpu_ns = (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
 	return tracee->cpu_ns;
+}
+
+uint64_t bh_tracee_resumes(const struct bh_tracee *tracee)
+{
+	return tracee->resumes;
 }
 
 uint64_t bh_tracee_page_faults(const struct bh_tracee *tracee)

@@ -101,6 +101,8 @@ unsigned int bh_tracee_watch_hits(struct bh_tracee *tracee);
 struct bh_error *bh_tracee_call(struct bh_tracee *tracee, long (*function)(long argument),
 				long argument, long *result_ret);
 
+/* How often it was resumed so far: what was read of it is good as long as this is the same. */
+uint64_t bh_tracee_resumes(const struct bh_tracee *tracee);
 /* CPU time that it has used; 0 if that isn't known. */
 uint64_t bh_tracee_cpu_ns(struct bh_tracee *tracee);
 /* Pages that it got or had copied so far; 0 if that isn't known. */

@@ -35,7 +35,7 @@ struct chunk {
 	int skip_planted;	  /* of the next run */
 	struct bh_position start; /* of this piece */
 	uint64_t *ordinals;	  /* by address, then one for the watchpoints */
-	uint64_t *planted;	  /* room for the addresses */
+	uint64_t *planted;	  /* room for the addresses and one more */
 	struct hit hit;
 	int has_hit;
 	enum bh_arrival arrival;
@@ -79,11 +79,21 @@ static int has_its_text(const struct chunk *chunk, size_t index)
 
 static struct bh_error *plant(struct chunk *chunk)
 {
+	const struct bh_search *search = chunk->search;
+	uint64_t extra = search->remap_address;
 	size_t count = 0;
 
-	for (size_t i = 0; i < chunk->search->address_count; i++)
-		if (has_its_text(chunk, i))
-			chunk->planted[count++] = chunk->search->addresses[i];
+	for (size_t i = 0; i < search->address_count; i++) {
+		uint64_t address = search->addresses[i];
+		if (extra && extra < address)
+			chunk->planted[count++] = extra;
+		if (extra <= address)
+			extra = 0;
+		if (address == search->remap_address || has_its_text(chunk, i))
+			chunk->planted[count++] = address;
+	}
+	if (extra)
+		chunk->planted[count++] = extra;
 	return bh_copy_plant(chunk->timeline->current, chunk->planted, count, NULL);
 }
 
@@ -93,7 +103,6 @@ static void fill_limits(const struct chunk *chunk, struct bh_limits *limits)
 	limits->watch_dr7 = chunk->search->watch_dr7;
 	limits->skip_planted = chunk->skip_planted;
 	limits->probes = chunk->timeline->probes;
-	limits->simulator_watches = chunk->search->remap_hits;
 }
 
 /* Asks whether the stop at the current place counts, and remembers it. Returns non-zero if so. */
@@ -173,7 +182,6 @@ static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end,
 	struct bh_timeline *timeline = chunk->timeline;
 	const struct bh_search *search = chunk->search;
 	struct bh_copy *copy = timeline->current;
-	unsigned int watch_hits = end->watch_hits & ~search->remap_hits;
 	size_t index = search->address_count;
 	uint64_t address = 0;
 
@@ -185,13 +193,13 @@ static struct bh_error *note_stop(struct chunk *chunk, const struct bh_end *end,
 	if (end->kind == BH_END_PLANTED) {
 		address = bh_copy_pc(copy);
 		index = address_index(search, address);
-	} else if (end->watch_hits & search->remap_hits) {
-		BH_TRY(plant(chunk));
+		if (address == search->remap_address)
+			BH_TRY(plant(chunk));
+		if (index == search->address_count)
+			return NULL;
 	}
-	if (end->kind == BH_END_WATCH && !watch_hits)
-		return NULL;
 	take_last(chunk);
-	note_hit(chunk, index, address, watch_hits);
+	note_hit(chunk, index, address, end->watch_hits);
 	*is_done_ret = chunk->has_hit && !chunk->wants_last;
 	if (!*is_done_ret && bh_timeline_poll(timeline)) {
 		chunk->arrival = BH_ARRIVED_INTERRUPT;
@@ -306,14 +314,13 @@ static struct bh_error *step_to(struct chunk *chunk, struct bh_position limit)
 		if (!chunk->skip_planted && index < search->address_count &&
 		    has_its_text(chunk, index))
 			consider_exact(chunk, pc, 0);
+		if (pc == search->remap_address)
+			BH_TRY(plant(chunk));
 		chunk->skip_planted = 0;
 		BH_TRY(bh_copy_step(timeline->current, &limits, &end));
 		chunk->arrival = bh_timeline_arrival(timeline, &end);
 		if (chunk->arrival != BH_ARRIVED)
 			return NULL;
-		if (end.watch_hits & search->remap_hits)
-			BH_TRY(plant(chunk));
-		end.watch_hits &= ~search->remap_hits;
 		if (end.watch_hits)
 			consider_exact(chunk, 0, end.watch_hits);
 	}
@@ -403,8 +410,6 @@ static struct bh_error *find_tick(struct bh_timeline *timeline, const struct bh_
 		limits.skip_planted = end.kind == BH_END_PLANTED;
 		if (end.kind != BH_END_PLANTED && end.kind != BH_END_WATCH)
 			return lost_hit(hit);
-		if (end.kind == BH_END_WATCH && !(end.watch_hits & ~search->remap_hits))
-			continue;
 		ordinal++;
 		uint64_t tick = timeline->current->position.tick;
 		*left_ret = tick == *tick_ret ? *left_ret + 1 : 1;
@@ -618,7 +623,7 @@ static struct bh_error *search_from_here(struct bh_timeline *timeline,
 
 	if (!timeline->current->is_exact || timeline->current->is_over)
 		BH_TRY(bh_timeline_seek(timeline, timeline->position, &arrival));
-	chunk.ordinals = calloc(2 * search->address_count + 1, sizeof(*chunk.ordinals));
+	chunk.ordinals = calloc(2 * search->address_count + 2, sizeof(*chunk.ordinals));
 	chunk.planted = chunk.ordinals + search->address_count + 1;
 	if (!chunk.ordinals)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");

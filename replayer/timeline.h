@@ -69,9 +69,9 @@ struct bh_search {
 	/* Called at each new chunk and stop of this debug register, so that accept can keep a
 	 * state; may be NULL. */
 	void (*begin)(void *arg);
-	/* Bits of debug registers that are no hits but say that memory was mapped anew: what is
-	 * planted is looked after. */
-	unsigned int remap_hits;
+	/* Where the replay passes when memory was mapped anew: there what is planted is looked
+	 * after. 0: nowhere. */
+	uint64_t remap_address;
 	/* Not beyond the beginning of this event; 0: to the end or the beginning. */
 	uint64_t limit_event;
 };

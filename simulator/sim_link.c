@@ -606,9 +606,7 @@ static void tell_carrier(struct bh_sim *sim, struct bh_sim_wire *sending)
 /* The other end of the link may be the node that runs alone. */
 static void begin_at(struct bh_sim *sim, const struct bh_sim_wire *sending, struct bh_event *event)
 {
-	if (sending->from->is_absent)
-		event->event = bh_sim_alone_next_cause(sim);
-	else
+	if (!sending->from->is_absent)
 		bh_sim_event_begin(sim, event);
 }
 
@@ -632,7 +630,8 @@ void bh_sim_link_state(struct bh_sim *sim, const struct bh_scenario_action *acti
 	if (!receiving->from)
 		return;
 	/* The other end's device is an event of its own, as each resumption of a kernel is. */
-	struct bh_event other = link_event(receiving, event.event, index);
+	uint64_t cause = sending->from->is_absent ? bh_sim_alone_next_cause(sim) : event.event;
+	struct bh_event other = link_event(receiving, cause, index);
 
 	begin_at(sim, receiving, &other);
 	sim->handling = other.event;

@@ -21,8 +21,8 @@
 #include "kernel-lib/node.h"
 #include "posix/inputs.h"
 #include "posix/posix.h"
+#include "recorder/snapshot_keeper.h"
 #include "simulator/output.h"
-#include "snapshots/snapshot.h"
 #include "traces/trace.h"
 
 #define CHECKPOINT_NS	     1000000000ull
@@ -31,15 +31,6 @@
  * of between(), because reading the host's clock costs a system call. */
 #define LOOK_NS	   4000000ull
 #define STRIDE_MAX 8192u
-/* A snapshot this often, in CPU time, or so much less often that they take this share of it. The
- * first one writes all that the process has of its own, and may be guessed by that. */
-#define SNAPSHOT_NS	    600000000ull
-#define SNAPSHOT_SHARE	    300u
-#define SNAPSHOT_PAGE_NS    2000u
-#define FIRST_TO_NEXT	    3u
-#define FIRST_LOOK_NS	    100000000ull /* from one question whether it is time to the next */
-#define SNAPSHOTS_MAX_BYTES (1ull << 30)
-
 #define KERNEL_IMAGE_MAX (1ul << 30)
 #define PROGRAM_MAX	 (1ul << 30)
 
@@ -62,9 +53,7 @@ struct bh_recorder {
 	const struct bh_sim_result *result;
 	struct bh_error *error;		/* of between(), which can't return one */
 	uint64_t checkpoint_ns;		/* host time of the last checkpoint */
-	struct bh_snapshots *snapshots; /* NULL: none are taken */
-	uint64_t snapshot_ns;		/* CPU time of the next one */
-	uint32_t snapshot_count;
+	struct bh_snapshot_keeper *snapshots; /* NULL: none are taken */
 	struct bh_terminal terminal; /* the caller's, with input() of our own */
 	struct typed *typed;	     /* what was typed there, in order */
 	size_t typed_count, typed_written;
@@ -420,106 +409,18 @@ static void stride_adapt(struct bh_recorder *recorder, uint64_t now_ns)
 	recorder->calls = 0;
 }
 
-static uint64_t cpu_time_ns(void)
+static struct bh_error *snapshot_look(struct bh_recorder *recorder)
 {
-	struct timespec now = {0, 0};
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t first_cost_ns(void)
-{
-	FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long resident = 0, of_files = 0;
-
-	if (file && fscanf(file, "%*u %lu %lu", &resident, &of_files) != 2)
-		resident = of_files;
-	if (file)
-		fclose(file);
-	return (uint64_t)(resident - of_files) * SNAPSHOT_PAGE_NS;
-}
-
-/* CPU time from one to the next, if they take so long. */
-static uint64_t spacing_of(const struct bh_recorder *recorder, uint64_t cost_ns)
-{
-	uint64_t spacing_ns = SNAPSHOT_SHARE * cost_ns;
-
-	if (recorder->config.snapshot_ns)
-		return recorder->config.snapshot_ns;
-	return spacing_ns > SNAPSHOT_NS ? spacing_ns : SNAPSHOT_NS;
-}
-
-/* If it is time for one. */
-static struct bh_error *snapshot_take(struct bh_recorder *recorder)
-{
-	uint64_t begin_ns = recorder->snapshots ? cpu_time_ns() : 0;
 	const struct bh_recorder_config *config = &recorder->config;
+	int is_restored = 0;
 
-	if (!recorder->snapshots || begin_ns < recorder->snapshot_ns)
+	if (!recorder->snapshots)
 		return NULL;
-	if (!recorder->snapshot_count && begin_ns < spacing_of(recorder, first_cost_ns())) {
-		recorder->snapshot_ns = begin_ns + FIRST_LOOK_NS;
+	BH_TRY(bh_snapshot_keeper_look(recorder->snapshots, recorder->sim, &is_restored));
+	if (!is_restored)
 		return NULL;
-	}
-	BH_TRY(bh_posix_before_snapshot());
-	switch (bh_snapshots_take(recorder->snapshots, bh_gate.event, begin_ns)) {
-	case BH_SNAPSHOT_RESTORED:
-		config->restored(config->restored_arg, recorder->sim, recorder->inputs);
-		abort();
-	case BH_SNAPSHOT_NONE:
-		recorder->snapshot_ns = UINT64_MAX;
-		return NULL;
-	case BH_SNAPSHOT_TAKEN:
-		break;
-	}
-	uint64_t now_ns = cpu_time_ns();
-	uint64_t cost_ns = now_ns - begin_ns;
-
-	/* The next one will be cheaper. */
-	if (!recorder->snapshot_count++)
-		cost_ns /= FIRST_TO_NEXT;
-	recorder->snapshot_ns = now_ns + spacing_of(recorder, cost_ns);
-	return NULL;
-}
-
-static void snapshots_begin(struct bh_recorder *recorder)
-{
-	const struct bh_recorder_config *recording = &recorder->config;
-	struct bh_snapshots_config config = {
-		.tracked_start = BH_NODE_BASE,
-		.tracked_end = BH_NODE_BASE + BH_NODE_MAX * BH_NODE_SPAN,
-		.max_bytes = SNAPSHOTS_MAX_BYTES,
-	};
-	char *folder = NULL;
-
-	if (recording->restored && !recording->terminal && !recording->program_path)
-		folder = bh_cache_folder(BH_SNAPSHOT_FOLDER);
-	config.folder = folder;
-	if (folder)
-		recorder->snapshots = bh_snapshots_create(&config);
-	free(folder);
-	recorder->snapshot_ns = cpu_time_ns();
-}
-
-/* The trace is whole. */
-static void snapshots_finish(struct bh_recorder *recorder)
-{
-	struct bh_trace *trace;
-	uint8_t key[16];
-
-	if (!recorder->snapshot_count)
-		return;
-	struct bh_error *error = bh_trace_open_for_replay(recorder->config.trace_path, &trace);
-
-	if (error) {
-		/* It went where it can't be read from. */
-		bh_error_free(error);
-		return;
-	}
-	bh_trace_key(trace, key);
-	bh_trace_close(trace);
-	bh_snapshots_finish(recorder->snapshots, key);
+	config->restored(config->restored_arg, recorder->sim, recorder->inputs);
+	abort();
 }
 
 /* Non-zero: the run must end. */
@@ -535,7 +436,7 @@ static int look(struct bh_recorder *recorder)
 	    (recorder->is_checkpoint_wanted || now_ns - recorder->checkpoint_ns > CHECKPOINT_NS))
 		recorder->error = checkpoint_write(recorder);
 	if (!recorder->error)
-		recorder->error = snapshot_take(recorder);
+		recorder->error = snapshot_look(recorder);
 	return recorder->error != NULL;
 }
 
@@ -664,9 +565,12 @@ struct bh_error *bh_recorder_create(const struct bh_recorder_config *config,
 struct bh_error *bh_recorder_run(struct bh_recorder *recorder,
 				 const struct bh_sim_result **result_ret)
 {
+	const struct bh_recorder_config *config = &recorder->config;
+
 	BH_TRY(trace_begin(recorder));
 	recorder->checkpoint_ns = bh_host_time_ns();
-	snapshots_begin(recorder);
+	if (config->restored && !config->terminal && !config->program_path)
+		recorder->snapshots = bh_snapshot_keeper_create(config->snapshot_ns);
 	bh_last_words_set(say_last_words, recorder);
 	struct bh_error *sim_error = bh_sim_run(recorder->sim, &recorder->result);
 	bh_last_words_set(NULL, NULL);
@@ -688,7 +592,8 @@ struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *su
 	BH_TRY(inputs_write(recorder, 0));
 	BH_TRY(bh_trace_writer_finish(recorder->writer, summary_json, recorder->result->digest,
 				      recorder->result->node_digests));
-	snapshots_finish(recorder);
+	if (recorder->snapshots)
+		bh_snapshot_keeper_finish(recorder->snapshots, recorder->config.trace_path);
 	return NULL;
 }
 
@@ -704,6 +609,6 @@ void bh_recorder_destroy(struct bh_recorder *recorder)
 		free(recorder->typed[i].bytes);
 	free(recorder->typed);
 	free(recorder->input_states);
-	bh_snapshots_destroy(recorder->snapshots);
+	bh_snapshot_keeper_destroy(recorder->snapshots);
 	free(recorder);
 }

@@ -72,12 +72,19 @@ static void depart(struct bh_link_direction *direction, struct bh_frame *frame, 
 	insert_under_way(&direction->under_way, frame);
 }
 
-static void corrupt(struct bh_link_direction *direction, struct bh_frame *frame)
+/* Returns the frame, or another in its place. */
+static struct bh_frame *corrupt(struct bh_link_direction *direction, struct bh_frame_pool *pool,
+				struct bh_frame *whole)
 {
-	uint64_t bit = bh_rng_below(&direction->corrupt_rng, (uint64_t)frame->length * 8);
+	uint64_t bit = bh_rng_below(&direction->corrupt_rng, (uint64_t)whole->length * 8);
+	struct bh_frame *frame = bh_frame_make_writable(pool, whole);
 
+	direction->is_out_of_memory |= !frame;
+	if (!frame)
+		return whole;
 	frame->data[bit / 8] ^= (unsigned char)(1u << bit % 8);
 	frame->is_damaged = 1;
+	return frame;
 }
 
 /* --- the wire --- */
@@ -121,7 +128,7 @@ static void begin(struct bh_link_direction *direction, struct bh_frame_pool *poo
 		direction->is_out_of_memory |= !twin;
 	}
 	if (happens(&direction->corrupt_rng, properties->corrupt_ppb) && frame->length > 0)
-		corrupt(direction, frame);
+		frame = corrupt(direction, pool, frame);
 	depart(direction, frame, sent_ns);
 	if (twin)
 		depart(direction, twin, sent_ns);
@@ -276,7 +283,7 @@ static void prefetch(const struct bh_frame *frame)
 
 	if (frame->next) {
 		__builtin_prefetch(frame->next);
-		__builtin_prefetch(frame->next->data);
+		__builtin_prefetch((const char *)(frame->next + 1) - 1);
 	}
 	for (uint32_t at = 0; at < length; at += 64)
 		__builtin_prefetch(frame->data + at);

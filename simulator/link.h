@@ -24,24 +24,40 @@
 struct bh_frame {
 	struct bh_frame *next;	   /* behind it in its list, or in the pool */
 	struct bh_frame *previous; /* before it, while it is under way */
-	uint64_t queued_ns;	   /* when it came to the link */
 	uint64_t arrival_ns;	   /* its last bit arrives */
 	uint64_t sequence;	   /* of scheduling, for the event queue; a double shares it */
 	uint64_t cause;		   /* its TX event */
 	uint64_t packet;	   /* packet id */
 	uint64_t hash;		   /* of data */
-	uint32_t hop;		   /* links crossed when it arrives */
-	uint32_t length;	   /* bytes */
+	unsigned char *data;
+	uint64_t queued_ns;  /* when it came to the link */
+	uint32_t hop;	     /* links crossed when it arrives */
+	uint32_t length;     /* bytes */
+	uint32_t slab;	     /* its number in the pool */
+	uint32_t generation; /* of the pool, when the frame was reserved */
 	uint8_t size_class;
 	uint8_t is_damaged; /* data isn't what was sent any more */
 	uint8_t loss;	    /* enum bh_loss_reason, when it is in the list of the lost */
-	unsigned char data[];
 };
 
-/* Zero-filled is an empty pool. Frames come in slabs that are freed with the pool only. */
+struct bh_frame_list {
+	struct bh_frame *first, *last;
+};
+
+/*
+ * Zero-filled is an empty pool. Frames come in slabs that are freed with the pool only. What is in
+ * frames lies in areas of the pool's own, apart from what is known about them: while the pool is
+ * frozen, the contents of all frames that there were at its beginning stay as they are, released or
+ * not, so that somebody else can read them meanwhile.
+ */
 struct bh_frame_pool {
 	struct bh_frame *free[BH_FRAME_CLASS_COUNT];
 	struct bh_frame_slab *slabs;
+	uint32_t slab_count, slab_room;
+	struct bh_frame_area *areas; /* the newest first */
+	uint32_t generation;	     /* times it was frozen */
+	uint32_t is_frozen;
+	struct bh_frame_list released; /* while it is frozen, of those that it began with */
 };
 
 void bh_frame_pool_destroy(struct bh_frame_pool *pool);
@@ -52,10 +68,23 @@ struct bh_frame *bh_frame_create(struct bh_frame_pool *pool, const void *data, s
 /* The same frame once more, in no list; NULL when out of memory. */
 struct bh_frame *bh_frame_copy(struct bh_frame_pool *pool, const struct bh_frame *frame);
 void bh_frame_release(struct bh_frame_pool *pool, struct bh_frame *frame);
+/* Before data is changed: the frame, in no list, or another instead of it; NULL, and the frame is
+ * still the caller's, when out of memory. */
+struct bh_frame *bh_frame_make_writable(struct bh_frame_pool *pool, struct bh_frame *frame);
 
-struct bh_frame_list {
-	struct bh_frame *first, *last;
+/* A part of an area, in whole pages. */
+struct bh_frame_memory {
+	const unsigned char *start;
+	size_t size; /* bytes */
 };
+
+void bh_frame_pool_freeze(struct bh_frame_pool *pool);
+void bh_frame_pool_thaw(struct bh_frame_pool *pool);
+/* The area of this number, from 0 on, a mapping of its own; size 0: there are fewer. */
+struct bh_frame_memory bh_frame_pool_area(const struct bh_frame_pool *pool, size_t number);
+/* Just after freezing: the first part of an area, in the order of slabs from *slab_io on, with
+ * contents of frames; size 0: there is none left. */
+struct bh_frame_memory bh_frame_pool_part(const struct bh_frame_pool *pool, uint32_t *slab_io);
 
 void bh_frame_list_append(struct bh_frame_list *list, struct bh_frame *frame);
 /* Takes the first one off; NULL if there is none. */

@@ -444,6 +444,8 @@ struct bh_error *bh_sim_run(struct bh_sim *sim, const struct bh_sim_result **res
 struct bh_error *bh_sim_take_over(struct bh_sim *sim, const struct bh_sim_observer *observer)
 {
 	sim->config.observer = *observer;
+	/* Whoever read them is in the other process. */
+	bh_frame_pool_thaw(&sim->frames);
 	sim->config.describes_failures = 0;
 	sim->config.spin_limit_s = 0;
 	for (size_t i = 0; i < sim->image_count; i++)
@@ -477,6 +479,11 @@ struct bh_error *bh_sim_go_on(struct bh_sim *sim, const struct bh_sim_result **r
 		observer->between(observer->arg);
 	*result_ret = &sim->result;
 	return NULL;
+}
+
+struct bh_frame_pool *bh_sim_frames(struct bh_sim *sim)
+{
+	return &sim->frames;
 }
 
 size_t bh_sim_node_count(const struct bh_sim *sim)

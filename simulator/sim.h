@@ -120,6 +120,10 @@ struct bh_error *bh_sim_take_over(struct bh_sim *sim, const struct bh_sim_observ
 struct bh_error *bh_sim_go_on(struct bh_sim *sim, const struct bh_sim_result **result_ret);
 void bh_sim_destroy(struct bh_sim *sim);
 
+/* All frames of the run. */
+struct bh_frame_pool;
+struct bh_frame_pool *bh_sim_frames(struct bh_sim *sim);
+
 size_t bh_sim_node_count(const struct bh_sim *sim);
 const char *bh_sim_node_name(const struct bh_sim *sim, uint32_t node);
 /* The node of kernel-lib/node.h, for the replayer: image, task layout, addresses. */

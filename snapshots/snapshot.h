@@ -50,12 +50,39 @@ enum bh_snapshot_answer {
 
 /* NULL, without an error, where no snapshots can be taken. */
 struct bh_snapshots *bh_snapshots_create(const struct bh_snapshots_config *config);
+
+/* Memory that the caller keeps as it is for a while, and that is written meanwhile. */
+struct bh_snapshot_range {
+	uint64_t start, end; /* whole pages */
+};
+
+struct bh_snapshot_frozen {
+	/* Whole mappings, of which nothing is saved but … */
+	const struct bh_snapshot_range *memory;
+	size_t memory_count;
+	/* … these parts, which don't change until bh_snapshots_are_written(); in each mapping
+	 * ascending. */
+	const struct bh_snapshot_range *parts;
+	size_t part_count;
+};
+
+struct bh_snapshot_moment {
+	uint64_t label;	  /* the caller's name for it, ascending */
+	uint64_t cost_ns; /* what it takes to come here otherwise */
+};
+
 /*
- * Returns like setjmp(): at once, and again in each process that is made of this snapshot. label:
- * the caller's name for the moment, ascending; cost_ns: what it takes to come here otherwise.
+ * Once, some time before the first snapshot, so that this one has little left to do: begins to
+ * write what there is, while the caller goes on. parts of frozen are not used.
  */
-enum bh_snapshot_answer bh_snapshots_take(struct bh_snapshots *snapshots, uint64_t label,
-					  uint64_t cost_ns);
+void bh_snapshots_prepare(struct bh_snapshots *snapshots, const struct bh_snapshot_frozen *frozen);
+/* Is all of it in the file? Then: the CPU time of writing the last piece, in another process. */
+int bh_snapshots_are_written(struct bh_snapshots *snapshots, uint64_t *cost_ns_ret);
+/* While nothing is being written. Returns like setjmp(): at once, and again in each process that is
+ * made of this snapshot. */
+enum bh_snapshot_answer bh_snapshots_take(struct bh_snapshots *snapshots,
+					  const struct bh_snapshot_moment *moment,
+					  const struct bh_snapshot_frozen *frozen);
 /* Gives the file its name. Without it nothing is left. */
 void bh_snapshots_finish(struct bh_snapshots *snapshots, const uint8_t key[16]);
 void bh_snapshots_destroy(struct bh_snapshots *snapshots);

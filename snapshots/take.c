@@ -3,40 +3,28 @@
  * Taking snapshots: see snapshot.h. Called by recorder/, between two events.
  *
  * The first one writes all pages that are the process's own, each later one those that were written
- * since. Which these are the host tells of tracked memory: after each snapshot a forked process,
- * the witness, does nothing but share all pages, and those that only one process has by the next
- * time (bit 56 of /proc/PID/pagemap, Documentation/admin-guide/mm/pagemap.rst) were written.
- * Elsewhere, where pages may be huge and the host answers for a whole one, hashes are compared.
+ * since: pagemap.c knows which these are, and where it doesn't, hashes are compared. Most of what
+ * the first one has can be written beforehand, while the process goes on: only what changes
+ * meanwhile is then written again. So can at any time what the caller keeps as it is (scribe.c).
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cache.h"
 #include "common/cursor.h"
 #include "common/hash.h"
-#include "common/raw_call.h"
 #include "common/unsaved.h"
 #include "snapshots/internal.h"
+#include "snapshots/pagemap.h"
+#include "snapshots/scribe.h"
 
-#define PAGE	      BH_SNAPSHOT_PAGE
-#define PAGEMAP_COUNT 65536u /* entries that are read at once */
-#define BATCH	      256u   /* pages that are written at once */
-#define LARGE_BYTES   (256u << 10)
-
-#define PAGE_IS_PRESENT	  (1ull << 63)
-#define PAGE_IS_SWAPPED	  (1ull << 62)
-#define PAGE_IS_OF_FILE	  (1ull << 61) /* or shared */
-#define PAGE_IS_EXCLUSIVE (1ull << 56)
+#define PAGE  BH_SNAPSHOT_PAGE
+#define BATCH 256u /* pieces, or pages, that are written at once */
 
 /* A page of the process's own. */
 struct page {
@@ -47,6 +35,7 @@ struct page {
 
 #define MAY_BE_SAME 1u /* tracked, and not written since the last snapshot */
 #define UNREADABLE  2u /* for the process itself */
+#define FROZEN	    4u /* written by the scribe */
 #define FLAGS	    (PAGE - 1)
 
 struct pages {
@@ -65,17 +54,19 @@ struct taken {
 struct bh_snapshots {
 	struct bh_snapshots_config config;
 	char *folder;
-	int fd, pagemap, memory;
+	int fd, memory;
 	uint64_t size; /* of the file */
-	uint64_t *entries;
+	struct bh_pagemap *pagemap;
+	struct bh_scribe scribe;
 	struct pages now, former;
 	struct bh_snapshot_run *runs; /* as many as now has pages */
 	size_t run_room;
 	struct iovec batch[BATCH];
-	unsigned int batch_count;
+	unsigned int batch_count, batch_pages;
+	uint64_t batch_at;
 	uint8_t *bounce; /* BATCH pages: of unreadable ones */
-	pid_t witness;
-	int is_over; /* no more can be taken */
+	int is_over;	 /* no more can be taken */
+	int is_bad;	 /* the scribe failed: what was taken is of no use */
 	struct taken *taken;
 	size_t taken_count;
 };
@@ -92,39 +83,27 @@ struct bh_snapshots *bh_snapshots_create(const struct bh_snapshots_config *confi
 	snapshots->config = *config;
 	snapshots->folder = strdup(config->folder);
 	snapshots->fd = open(config->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	snapshots->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	snapshots->memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	snapshots->size = PAGE;
-	snapshots->entries = bh_unsaved_alloc(PAGEMAP_COUNT * sizeof(*snapshots->entries));
+	snapshots->pagemap = bh_pagemap_open(config->tracked_start, config->tracked_end);
 	snapshots->bounce = bh_unsaved_alloc(BATCH * PAGE);
-	if (snapshots->folder && snapshots->fd >= 0 && snapshots->pagemap >= 0 &&
-	    snapshots->memory >= 0 && snapshots->entries && snapshots->bounce &&
-	    !bh_snapshot_place(place))
+	if (snapshots->folder && snapshots->fd >= 0 && snapshots->memory >= 0 &&
+	    snapshots->pagemap && snapshots->bounce && !bh_snapshot_place(place))
 		return snapshots;
 	bh_snapshots_destroy(snapshots);
 	return NULL;
-}
-
-static void dismiss_witness(pid_t witness)
-{
-	if (witness <= 0)
-		return;
-	kill(witness, SIGKILL);
-	while (waitpid(witness, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 void bh_snapshots_destroy(struct bh_snapshots *snapshots)
 {
 	if (!snapshots)
 		return;
-	dismiss_witness(snapshots->witness);
-	const int descriptors[] = {snapshots->fd, snapshots->pagemap, snapshots->memory};
-
-	for (size_t i = 0; i < 3; i++)
-		if (descriptors[i] >= 0)
-			close(descriptors[i]);
-	bh_unsaved_free(snapshots->entries);
+	bh_scribe_free(&snapshots->scribe);
+	bh_pagemap_close(snapshots->pagemap);
+	if (snapshots->fd >= 0)
+		close(snapshots->fd);
+	if (snapshots->memory >= 0)
+		close(snapshots->memory);
 	bh_unsaved_free(snapshots->bounce);
 	bh_unsaved_free(snapshots->now.pages);
 	bh_unsaved_free(snapshots->former.pages);
@@ -173,52 +152,75 @@ static int add_page(struct pages *pages, uint64_t address)
 	return 0;
 }
 
-static int collect_page(struct bh_snapshots *snapshots, const struct bh_snapshot_map *map,
-			uint64_t address, uint64_t entry)
-{
-	int is_own = entry & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED) && !(entry & PAGE_IS_OF_FILE);
-	/* Behind the end of a file there is nothing, which reading through the host tells. */
-	uint64_t flags = map->protection & PROT_READ && !map->is_whole ? 0 : UNREADABLE;
+/* One mapping, while its pages are read. */
+struct collecting {
+	struct pages *pages;
+	uint64_t flags; /* of all its pages */
+	int is_tracked;
+};
 
-	if (!is_own && !map->is_whole)
-		return 0;
-	if (map->is_tracked && entry & PAGE_IS_PRESENT && !(entry & PAGE_IS_EXCLUSIVE) &&
-	    !map->is_whole)
+static int collect_found(void *arg, uint64_t start, uint64_t end, int is_written)
+{
+	const struct collecting *collecting = arg;
+	uint64_t flags = collecting->flags;
+
+	if (collecting->is_tracked && !is_written)
 		flags |= MAY_BE_SAME;
-	return add_page(&snapshots->now, address | flags);
+	for (uint64_t address = start; address < end; address += PAGE)
+		if (add_page(collecting->pages, address | flags))
+			return -1;
+	return 0;
+}
+
+/* Non-zero: the mapping is frozen memory, and its parts were added. */
+static int collect_frozen(struct bh_snapshots *snapshots, const struct bh_snapshot_map *map,
+			  const struct bh_snapshot_frozen *frozen, int *status_ret)
+{
+	struct collecting collecting = {&snapshots->now, FROZEN, 0};
+	int is_frozen = 0;
+
+	for (size_t i = 0; i < frozen->memory_count; i++)
+		is_frozen |= frozen->memory[i].start == map->start;
+	for (size_t i = 0; is_frozen && !*status_ret && i < frozen->part_count; i++)
+		if (frozen->parts[i].start >= map->start && frozen->parts[i].end <= map->end)
+			*status_ret = collect_found(&collecting, frozen->parts[i].start,
+						    frozen->parts[i].end, 1);
+	return is_frozen;
 }
 
 static int collect_map(struct bh_snapshots *snapshots, const struct bh_snapshot_map *map)
 {
-	uint64_t address = map->start;
+	struct collecting collecting = {
+		.pages = &snapshots->now,
+		/* Behind the end of a file there is nothing, which reading through the host
+		 * tells. */
+		.flags = map->protection & PROT_READ && !map->is_whole ? 0 : UNREADABLE,
+		.is_tracked = bh_pagemap_is_tracking(snapshots->pagemap, map->start, map->end),
+	};
 
-	while (address < map->end) {
-		size_t count = (map->end - address) / PAGE;
-
-		if (count > PAGEMAP_COUNT)
-			count = PAGEMAP_COUNT;
-		if (pread(snapshots->pagemap, snapshots->entries, count * 8,
-			  (off_t)(address / PAGE * 8)) != (ssize_t)(count * 8))
-			return -1;
-		for (size_t i = 0; i < count; i++, address += PAGE)
-			if (collect_page(snapshots, map, address, snapshots->entries[i]))
-				return -1;
-	}
-	return 0;
+	if (map->is_whole)
+		return collect_found(&collecting, map->start, map->end, 1);
+	return bh_pagemap_read(snapshots->pagemap, map->start, map->end, collect_found,
+			       &collecting);
 }
 
 /* Fills `now` and makes room for its runs. */
-static int collect(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps)
+static int collect(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps,
+		   const struct bh_snapshot_frozen *frozen)
 {
 	snapshots->now.count = 0;
+	bh_pagemap_track(snapshots->pagemap);
 	for (size_t i = 0; i < maps->count; i++) {
 		struct bh_snapshot_map *map = &maps->maps[i];
+		int status = 0;
 
 		map->is_tracked = map->start >= snapshots->config.tracked_start &&
 				  map->end <= snapshots->config.tracked_end;
 		if (map->kind == BH_MAP_HOST || is_unsaved(map))
 			continue;
-		if (collect_map(snapshots, map))
+		if (!collect_frozen(snapshots, map, frozen, &status))
+			status = collect_map(snapshots, map);
+		if (status)
 			return -1;
 	}
 	if (snapshots->run_room < snapshots->now.count) {
@@ -226,7 +228,7 @@ static int collect(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps
 		snapshots->run_room = snapshots->now.room;
 		snapshots->runs = bh_unsaved_alloc(snapshots->run_room * sizeof(*snapshots->runs));
 	}
-	return snapshots->runs ? 0 : -1;
+	return snapshots->runs || !snapshots->now.count ? 0 : -1;
 }
 
 /* --- their contents: from here on nothing of what is saved may change, but for this part's own
@@ -234,14 +236,41 @@ static int collect(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps
 
 static int flush(struct bh_snapshots *snapshots)
 {
-	uint64_t length = snapshots->batch_count * PAGE;
+	uint64_t length = snapshots->batch_pages * PAGE;
+	unsigned int count = snapshots->batch_count;
 
-	snapshots->batch_count = 0;
+	snapshots->batch_count = snapshots->batch_pages = 0;
 	if (!length)
 		return 0;
-	ssize_t written = pwritev(snapshots->fd, snapshots->batch, (int)(length / PAGE),
-				  (off_t)(snapshots->size - length));
+	ssize_t written =
+		pwritev(snapshots->fd, snapshots->batch, (int)count, (off_t)snapshots->batch_at);
 	return written == (ssize_t)length ? 0 : -1;
+}
+
+/* Writes the page at the file's end, with others. */
+static int append_page(struct bh_snapshots *snapshots, uint8_t *bytes)
+{
+	struct iovec *last = &snapshots->batch[snapshots->batch_count] - 1;
+
+	if (!snapshots->batch_count)
+		snapshots->batch_at = snapshots->size;
+	snapshots->size += PAGE;
+	snapshots->batch_pages++;
+	if (snapshots->batch_count && (uint8_t *)last->iov_base + last->iov_len == bytes)
+		last->iov_len += PAGE;
+	else
+		snapshots->batch[snapshots->batch_count++] = (struct iovec){bytes, PAGE};
+	return snapshots->batch_pages == BATCH ? flush(snapshots) : 0;
+}
+
+/* Leaves it to the scribe. */
+static int append_frozen(struct bh_snapshots *snapshots, struct page *page)
+{
+	if (flush(snapshots))
+		return -1;
+	page->at = snapshots->size;
+	snapshots->size += PAGE;
+	return bh_scribe_add(&snapshots->scribe, (void *)(page->address & ~FLAGS), PAGE, page->at);
 }
 
 static int is_zero(const uint8_t *bytes)
@@ -262,31 +291,28 @@ static int save_page(struct bh_snapshots *snapshots, struct page *page, const st
 	uint64_t address = page->address & ~FLAGS;
 	uint8_t *bytes = (uint8_t *)address;
 
+	if (page->address & FROZEN)
+		return append_frozen(snapshots, page);
 	if (page->address & UNREADABLE) {
-		bytes = snapshots->bounce + snapshots->batch_count * PAGE;
+		bytes = snapshots->bounce + snapshots->batch_pages * PAGE;
 		if (pread(snapshots->memory, bytes, PAGE, (off_t)address) != (ssize_t)PAGE)
 			return -1;
 	}
-	/* The zero page isn't this process's alone, either. */
-	int may_be_zero = !former || former->at || !(page->address & MAY_BE_SAME);
-
-	page->at = page->hash = 0;
-	if (may_be_zero && is_zero(bytes))
-		return 0;
 	if (former && page->address & MAY_BE_SAME) {
 		page->at = former->at;
 		return 0;
 	}
-	if (address < snapshots->config.tracked_start || address >= snapshots->config.tracked_end)
+	page->at = page->hash = 0;
+	if (is_zero(bytes))
+		return 0;
+	if (!bh_pagemap_is_tracking(snapshots->pagemap, address, address + PAGE))
 		page->hash = bh_hash64(bytes, PAGE);
 	if (former && page->hash && former->hash == page->hash) {
 		page->at = former->at;
 		return 0;
 	}
 	page->at = snapshots->size;
-	snapshots->size += PAGE;
-	snapshots->batch[snapshots->batch_count++] = (struct iovec){bytes, PAGE};
-	return snapshots->batch_count == BATCH ? flush(snapshots) : 0;
+	return append_page(snapshots, bytes);
 }
 
 static int save(struct bh_snapshots *snapshots)
@@ -310,41 +336,6 @@ static int save(struct bh_snapshots *snapshots)
 
 /* --- after that --- */
 
-/* Large memory that isn't tracked: sharing it would only cost a copy of each page that is written.
- * The witness needs a stack. */
-static void advise_large(const struct bh_snapshots *snapshots, const struct bh_snapshot_maps *maps,
-			 int advice)
-{
-	for (size_t i = 0; i < maps->count; i++) {
-		const struct bh_snapshot_map *map = &maps->maps[i];
-		uint64_t size = map->end - map->start;
-
-		if (map->kind == BH_MAP_MEMORY && size >= LARGE_BYTES && !is_unsaved(map) &&
-		    !map->is_tracked)
-			madvise((void *)map->start, size, advice);
-	}
-}
-
-/* Returns in the parent only. */
-static pid_t call_witness(void)
-{
-	sigset_t all, former;
-	pid_t parent = getpid();
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &former);
-	long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-	if (!child) {
-		bh_raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
-		if (bh_raw_call(SYS_getppid, 0, 0, 0) != parent)
-			bh_raw_call(SYS_exit_group, 0, 0, 0);
-		for (;;)
-			bh_raw_call(SYS_pause, 0, 0, 0);
-	}
-	sigprocmask(SIG_SETMASK, &former, NULL);
-	return child > 0 ? (pid_t)child : -1;
-}
-
 static size_t join_runs(const struct pages *pages, struct bh_snapshot_run *runs)
 {
 	size_t count = 0;
@@ -362,6 +353,14 @@ static size_t join_runs(const struct pages *pages, struct bh_snapshot_run *runs)
 	return count;
 }
 
+static void now_is_former(struct bh_snapshots *snapshots)
+{
+	struct pages former = snapshots->former;
+
+	snapshots->former = snapshots->now;
+	snapshots->now = former;
+}
+
 static int remember(struct bh_snapshots *snapshots, struct taken *taken)
 {
 	size_t count = join_runs(&snapshots->now, snapshots->runs);
@@ -377,52 +376,104 @@ static int remember(struct bh_snapshots *snapshots, struct taken *taken)
 	memcpy(taken->runs, snapshots->runs, count * sizeof(*taken->runs));
 	taken->run_count = count;
 	grown[snapshots->taken_count++] = *taken;
-	struct pages former = snapshots->former;
-	snapshots->former = snapshots->now;
-	snapshots->now = former;
+	now_is_former(snapshots);
 	return 0;
 }
 
-static void give_up(struct bh_snapshots *snapshots, struct taken *taken)
+static enum bh_snapshot_answer give_up(struct bh_snapshots *snapshots,
+				       struct bh_snapshot_maps *maps)
 {
-	bh_snapshot_maps_free(&taken->maps);
-	dismiss_witness(snapshots->witness);
-	snapshots->witness = 0;
+	bh_snapshot_maps_free(maps);
+	snapshots->is_bad |= bh_scribe_look(&snapshots->scribe, 1) == BH_SCRIBE_FAILED;
+	bh_pagemap_close(snapshots->pagemap);
+	snapshots->pagemap = NULL;
 	snapshots->is_over = 1;
+	return BH_SNAPSHOT_NONE;
 }
 
-enum bh_snapshot_answer bh_snapshots_take(struct bh_snapshots *snapshots, uint64_t label,
-					  uint64_t cost_ns)
+/* The memory map, and the pages. */
+static int survey(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps,
+		  const struct bh_snapshot_frozen *frozen)
 {
-	struct taken taken = {.label = label, .cost_ns = cost_ns};
+	/* Twice: the first time may have made the heap larger. */
+	return bh_snapshot_maps_read(maps) || bh_snapshot_maps_read(maps) ||
+	       collect(snapshots, maps, frozen) ||
+	       snapshots->size + snapshots->now.count * PAGE > snapshots->config.max_bytes;
+}
 
+int bh_snapshots_are_written(struct bh_snapshots *snapshots, uint64_t *cost_ns_ret)
+{
+	switch (bh_scribe_look(&snapshots->scribe, 0)) {
+	case BH_SCRIBE_WRITING:
+		return 0;
+	case BH_SCRIBE_FAILED:
+		snapshots->is_over = snapshots->is_bad = 1;
+		break;
+	case BH_SCRIBE_IDLE:
+		break;
+	}
+	*cost_ns_ret = snapshots->scribe.cost_ns;
+	return 1;
+}
+
+/* Tracked pages that can be read go to the scribe, and are as if a snapshot had been taken. */
+static int write_beforehand(struct bh_snapshots *snapshots)
+{
+	struct pages *now = &snapshots->now;
+	size_t count = 0;
+
+	for (size_t i = 0; i < now->count; i++) {
+		struct page page = now->pages[i];
+		uint64_t address = page.address & ~FLAGS;
+
+		if (page.address & (UNREADABLE | FROZEN) ||
+		    !bh_pagemap_is_tracking(snapshots->pagemap, address, address + PAGE))
+			continue;
+		page.at = snapshots->size;
+		snapshots->size += PAGE;
+		if (bh_scribe_add(&snapshots->scribe, (void *)address, PAGE, page.at))
+			return -1;
+		now->pages[count++] = page;
+	}
+	now->count = count;
+	now_is_former(snapshots);
+	return count ? bh_scribe_start(&snapshots->scribe, snapshots->fd) : 0;
+}
+
+void bh_snapshots_prepare(struct bh_snapshots *snapshots, const struct bh_snapshot_frozen *frozen)
+{
+	struct bh_snapshot_maps maps = {0};
+
+	if (snapshots->is_over || snapshots->taken_count)
+		return;
+	if (survey(snapshots, &maps, frozen) || write_beforehand(snapshots))
+		give_up(snapshots, &maps);
+	else
+		bh_snapshot_maps_free(&maps);
+}
+
+enum bh_snapshot_answer bh_snapshots_take(struct bh_snapshots *snapshots,
+					  const struct bh_snapshot_moment *moment,
+					  const struct bh_snapshot_frozen *frozen)
+{
+	struct taken taken = {.label = moment->label, .cost_ns = moment->cost_ns};
+
+	if (bh_scribe_look(&snapshots->scribe, 1) == BH_SCRIBE_FAILED)
+		snapshots->is_over = snapshots->is_bad = 1;
 	if (snapshots->is_over)
 		return BH_SNAPSHOT_NONE;
 	/* So that its page is there. */
 	bh_snapshot_context.rip = 1;
-	/* Twice: the first time may have made the heap larger. */
-	if (bh_snapshot_maps_read(&taken.maps) || bh_snapshot_maps_read(&taken.maps) ||
-	    collect(snapshots, &taken.maps) ||
-	    snapshots->size + snapshots->now.count * PAGE > snapshots->config.max_bytes) {
-		give_up(snapshots, &taken);
-		return BH_SNAPSHOT_NONE;
-	}
+	if (survey(snapshots, &taken.maps, frozen))
+		return give_up(snapshots, &taken.maps);
 	if (bh_snapshot_context_save(&bh_snapshot_context))
 		return BH_SNAPSHOT_RESTORED;
-	if (save(snapshots) || remember(snapshots, &taken)) {
-		give_up(snapshots, &taken);
+	if (save(snapshots) || remember(snapshots, &taken))
+		return give_up(snapshots, &taken.maps);
+	if (frozen->part_count && bh_scribe_start(&snapshots->scribe, snapshots->fd)) {
+		snapshots->is_over = snapshots->is_bad = 1;
 		return BH_SNAPSHOT_NONE;
 	}
-	pid_t former = snapshots->witness;
-
-	const struct bh_snapshot_maps *maps = &snapshots->taken[snapshots->taken_count - 1].maps;
-
-	advise_large(snapshots, maps, MADV_DONTFORK);
-	snapshots->witness = call_witness();
-	advise_large(snapshots, maps, MADV_DOFORK);
-	dismiss_witness(former);
-	if (snapshots->witness < 0)
-		snapshots->is_over = 1;
 	return BH_SNAPSHOT_TAKEN;
 }
 
@@ -494,7 +545,8 @@ void bh_snapshots_finish(struct bh_snapshots *snapshots, const uint8_t key[16])
 {
 	char own[64], *path = NULL;
 
-	if (!snapshots->taken_count || write_index(snapshots))
+	if (bh_scribe_look(&snapshots->scribe, 1) == BH_SCRIBE_FAILED || snapshots->is_bad ||
+	    !snapshots->taken_count || write_index(snapshots))
 		return;
 	path = bh_cache_path(snapshots->folder, key, BH_SNAPSHOT_SUFFIX);
 	snprintf(own, sizeof(own), "/proc/self/fd/%d", snapshots->fd);

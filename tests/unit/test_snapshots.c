@@ -142,9 +142,13 @@ static int read_round(unsigned int round)
 /* Takes three; a restored process ends here, with what it found. */
 static void take_rounds(struct bh_snapshots *snapshots)
 {
+	const struct bh_snapshot_frozen frozen = {0};
+
 	for (unsigned int round = 0; round < 3; round++) {
 		write_round(round);
-		switch (bh_snapshots_take(snapshots, 10 * round, 1000 * round)) {
+		const struct bh_snapshot_moment moment = {10 * round, 1000 * round};
+
+		switch (bh_snapshots_take(snapshots, &moment, &frozen)) {
 		case BH_SNAPSHOT_RESTORED:
 			if (strcmp(bh_snapshot_message, "from outside"))
 				_exit(9);

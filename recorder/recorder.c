@@ -29,8 +29,8 @@
 #define PROMPT_CHECKPOINT_NS 100000000ull
 /* How often one looks whether there is something to do: a chunk to write may wait. Not at each call
  * of between(), because reading the host's clock costs a system call. */
-#define LOOK_NS	   4000000ull
-#define STRIDE_MAX 8192u
+#define LOOK_NS		 4000000ull
+#define STRIDE_MAX	 8192u
 #define KERNEL_IMAGE_MAX (1ul << 30)
 #define PROGRAM_MAX	 (1ul << 30)
 
@@ -51,11 +51,11 @@ struct bh_recorder {
 	size_t input_room;
 	struct bh_sim *sim;
 	const struct bh_sim_result *result;
-	struct bh_error *error;		/* of between(), which can't return one */
-	uint64_t checkpoint_ns;		/* host time of the last checkpoint */
+	struct bh_error *error;		      /* of between(), which can't return one */
+	uint64_t checkpoint_ns;		      /* host time of the last checkpoint */
 	struct bh_snapshot_keeper *snapshots; /* NULL: none are taken */
-	struct bh_terminal terminal; /* the caller's, with input() of our own */
-	struct typed *typed;	     /* what was typed there, in order */
+	struct bh_terminal terminal;	      /* the caller's, with input() of our own */
+	struct typed *typed;		      /* what was typed there, in order */
 	size_t typed_count, typed_written;
 };
 

@@ -26,6 +26,7 @@
 #define SHARE		    150u
 #define PAGE_NS		    200u
 #define PAGE_ALONE_NS	    2000u
+#define FIRST_TO_NEXT	    2u
 #define FIRST_LOOK_NS	    100000000ull /* from one question whether it is time to the next */
 #define SNAPSHOTS_MAX_BYTES (1ull << 30)
 
@@ -151,8 +152,8 @@ static int frames_frozen(struct bh_snapshot_keeper *keeper, const struct bh_fram
 
 /* --- taking --- */
 
-static struct bh_error *take(struct bh_snapshot_keeper *keeper, struct bh_sim *sim,
-			     uint64_t now_ns, int *is_restored_ret)
+static struct bh_error *take(struct bh_snapshot_keeper *keeper, struct bh_sim *sim, uint64_t now_ns,
+			     int *is_restored_ret)
 {
 	const struct bh_snapshot_moment moment = {bh_gate.event, now_ns};
 	struct bh_frame_pool *pool = bh_sim_frames(sim);
@@ -173,28 +174,33 @@ static struct bh_error *take(struct bh_snapshot_keeper *keeper, struct bh_sim *s
 	case BH_SNAPSHOT_TAKEN:
 		break;
 	}
-	keeper->count++;
-	keeper->is_writing = 1;
-	uint64_t end_ns = cpu_time_ns();
+	uint64_t end_ns = cpu_time_ns(), cost_ns = end_ns - now_ns;
 
-	keeper->next_ns = end_ns + spacing_of(keeper, end_ns - now_ns);
+	/* The next one will be cheaper. */
+	if (!keeper->count++)
+		cost_ns /= FIRST_TO_NEXT;
+	keeper->is_writing = 1;
+	keeper->next_ns = end_ns + spacing_of(keeper, cost_ns);
 	return NULL;
 }
 
-static void prepare(struct bh_snapshot_keeper *keeper, struct bh_sim *sim, uint64_t now_ns)
+static struct bh_error *prepare(struct bh_snapshot_keeper *keeper, struct bh_sim *sim,
+				uint64_t now_ns)
 {
 	struct bh_snapshot_frozen frozen;
 
 	if (now_ns < spacing_of(keeper, first_cost_ns(keeper))) {
 		keeper->next_ns = now_ns + FIRST_LOOK_NS;
-		return;
+		return NULL;
 	}
+	BH_TRY(bh_posix_before_snapshot());
 	if (frames_frozen(keeper, bh_sim_frames(sim), &frozen)) {
 		keeper->next_ns = UINT64_MAX;
-		return;
+		return NULL;
 	}
 	bh_snapshots_prepare(keeper->snapshots, &frozen);
 	keeper->is_prepared = keeper->is_writing = 1;
+	return NULL;
 }
 
 struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, struct bh_sim *sim,
@@ -216,10 +222,8 @@ struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, stru
 	now_ns = cpu_time_ns();
 	if (now_ns < keeper->next_ns)
 		return NULL;
-	if (keeper->is_prepared)
-		return take(keeper, sim, now_ns, is_restored_ret);
-	prepare(keeper, sim, now_ns);
-	return NULL;
+	return keeper->is_prepared ? take(keeper, sim, now_ns, is_restored_ret)
+				   : prepare(keeper, sim, now_ns);
 }
 
 void bh_snapshot_keeper_finish(struct bh_snapshot_keeper *keeper, const char *trace_path)

@@ -67,12 +67,13 @@ static int open_tracker(void)
 	return fd;
 }
 
-static int scan(const struct bh_pagemap *pagemap, struct scan *scan)
+/* Asking whether a page is of a file takes long, so only where it may be. */
+static int scan(const struct bh_pagemap *pagemap, int is_of_file, struct scan *scan)
 {
 	scan->size = sizeof(*scan);
 	scan->vector = (uintptr_t)pagemap->room.regions;
 	scan->vector_room = ROOM;
-	scan->inverted = scan->mask = CATEGORY_OF_FILE;
+	scan->inverted = scan->mask = is_of_file ? CATEGORY_OF_FILE : 0;
 	scan->any_of = CATEGORY_PRESENT | CATEGORY_SWAPPED;
 	scan->return_mask = CATEGORY_WRITTEN;
 	return ioctl(pagemap->fd, SCAN, scan);
@@ -89,7 +90,7 @@ struct bh_pagemap *bh_pagemap_open(uint64_t tracked_start, uint64_t tracked_end)
 	pagemap->tracked_start = tracked_start;
 	pagemap->tracked_end = tracked_end;
 	pagemap->fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	pagemap->has_scan = pagemap->fd >= 0 && scan(pagemap, &attempt) >= 0;
+	pagemap->has_scan = pagemap->fd >= 0 && scan(pagemap, 1, &attempt) >= 0;
 	pagemap->tracker = pagemap->has_scan ? open_tracker() : -1;
 	if (pagemap->fd >= 0)
 		return pagemap;
@@ -130,9 +131,10 @@ void bh_pagemap_track(struct bh_pagemap *pagemap)
 
 /* --- reading --- */
 
-static int read_regions(struct bh_pagemap *pagemap, uint64_t start, uint64_t end,
+static int read_regions(struct bh_pagemap *pagemap, const struct bh_pagemap_range *range,
 			bh_pagemap_found *found, void *arg)
 {
+	uint64_t start = range->start, end = range->end;
 	int is_tracked = bh_pagemap_is_tracking(pagemap, start, end);
 
 	while (start < end) {
@@ -141,7 +143,7 @@ static int read_regions(struct bh_pagemap *pagemap, uint64_t start, uint64_t end
 			.start = start,
 			.end = end,
 		};
-		int count = scan(pagemap, &part);
+		int count = scan(pagemap, range->is_of_file, &part);
 
 		if (count < 0 || part.walk_end <= start)
 			return -1;
@@ -158,9 +160,11 @@ static int read_regions(struct bh_pagemap *pagemap, uint64_t start, uint64_t end
 	return 0;
 }
 
-static int read_entries(struct bh_pagemap *pagemap, uint64_t start, uint64_t end,
+static int read_entries(struct bh_pagemap *pagemap, const struct bh_pagemap_range *range,
 			bh_pagemap_found *found, void *arg)
 {
+	uint64_t start = range->start, end = range->end;
+
 	while (start < end) {
 		size_t count = (end - start) / PAGE < ROOM ? (end - start) / PAGE : ROOM;
 		size_t size = count * sizeof(uint64_t);
@@ -183,9 +187,9 @@ static int read_entries(struct bh_pagemap *pagemap, uint64_t start, uint64_t end
 	return 0;
 }
 
-int bh_pagemap_read(struct bh_pagemap *pagemap, uint64_t start, uint64_t end,
+int bh_pagemap_read(struct bh_pagemap *pagemap, const struct bh_pagemap_range *range,
 		    bh_pagemap_found *found, void *arg)
 {
-	return pagemap->has_scan ? read_regions(pagemap, start, end, found, arg)
-				 : read_entries(pagemap, start, end, found, arg);
+	return pagemap->has_scan ? read_regions(pagemap, range, found, arg)
+				 : read_entries(pagemap, range, found, arg);
 }

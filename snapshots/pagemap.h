@@ -23,11 +23,16 @@ int bh_pagemap_is_tracking(const struct bh_pagemap *pagemap, uint64_t start, uin
 /* Before mappings are read, which may be new: is tracked from here on. */
 void bh_pagemap_track(struct bh_pagemap *pagemap);
 
+struct bh_pagemap_range {
+	uint64_t start, end; /* of one mapping */
+	int is_of_file;
+};
+
 /* Called for pages of the process's own, in the order of their addresses. Non-zero: ends it. */
 typedef int bh_pagemap_found(void *arg, uint64_t start, uint64_t end, int is_written);
-/* The pages of one mapping; those that are found count as not written afterwards, if it is
+/* The pages of a mapping; those that are found count as not written afterwards, if it is
  * tracked. Non-zero if it can't be told, or what found() returned. */
-int bh_pagemap_read(struct bh_pagemap *pagemap, uint64_t start, uint64_t end,
+int bh_pagemap_read(struct bh_pagemap *pagemap, const struct bh_pagemap_range *range,
 		    bh_pagemap_found *found, void *arg);
 
 #endif

@@ -17,6 +17,9 @@
 #include "common/hash.h"
 #include "snapshots/internal.h"
 
+/* The C library takes larger blocks from elsewhere (M_MMAP_THRESHOLD of mallopt(3), at least). */
+#define HEAP_BLOCK_MAX 131072u
+
 struct bh_snapshot_context bh_snapshot_context;
 char bh_snapshot_message[BH_SNAPSHOT_MESSAGE];
 
@@ -146,7 +149,7 @@ static int read_line(struct bh_snapshot_maps *maps, char *line, const char *exec
 	return map->kind == BH_MAP_FILE ? add_text(maps, path, &map->path) : 0;
 }
 
-int bh_snapshot_maps_read(struct bh_snapshot_maps *maps)
+static int read_maps(struct bh_snapshot_maps *maps)
 {
 	FILE *file = fopen("/proc/self/maps", "re");
 	char *line = NULL, executable[4096];
@@ -165,6 +168,23 @@ int bh_snapshot_maps_read(struct bh_snapshot_maps *maps)
 	if (file)
 		fclose(file);
 	return status;
+}
+
+int bh_snapshot_maps_read(struct bh_snapshot_maps *maps)
+{
+	const void *heap_end;
+	size_t room;
+
+	/* Again, if that has itself changed the map: made the heap larger, or taken a mapping. */
+	do {
+		heap_end = sbrk(0);
+		room = maps->room * sizeof(*maps->maps) + maps->text_room;
+		if (read_maps(maps))
+			return -1;
+	} while (sbrk(0) != heap_end ||
+		 (maps->room * sizeof(*maps->maps) + maps->text_room != room &&
+		  maps->room * sizeof(*maps->maps) + maps->text_room > HEAP_BLOCK_MAX));
+	return 0;
 }
 
 /* --- the place --- */

@@ -200,8 +200,13 @@ static int collect_map(struct bh_snapshots *snapshots, const struct bh_snapshot_
 
 	if (map->is_whole)
 		return collect_found(&collecting, map->start, map->end, 1);
-	return bh_pagemap_read(snapshots->pagemap, map->start, map->end, collect_found,
-			       &collecting);
+	const struct bh_pagemap_range range = {
+		.start = map->start,
+		.end = map->end,
+		.is_of_file = map->kind == BH_MAP_FILE || map->kind == BH_MAP_EXECUTABLE,
+	};
+
+	return bh_pagemap_read(snapshots->pagemap, &range, collect_found, &collecting);
 }
 
 /* Fills `now` and makes room for its runs. */
@@ -395,9 +400,7 @@ static enum bh_snapshot_answer give_up(struct bh_snapshots *snapshots,
 static int survey(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps,
 		  const struct bh_snapshot_frozen *frozen)
 {
-	/* Twice: the first time may have made the heap larger. */
-	return bh_snapshot_maps_read(maps) || bh_snapshot_maps_read(maps) ||
-	       collect(snapshots, maps, frozen) ||
+	return bh_snapshot_maps_read(maps) || collect(snapshots, maps, frozen) ||
 	       snapshots->size + snapshots->now.count * PAGE > snapshots->config.max_bytes;
 }
 

@@ -431,20 +431,88 @@ static void test_pool(void)
 	struct bh_frame_pool pool = {0};
 	struct bh_link_direction link = make_link(0, 1);
 	static const size_t lengths[] = {0, 60, 192, 193, 1514, 2048, 2049, BH_FRAME_LENGTH_MAX};
-	struct bh_frame_slab *slabs;
+	uint32_t slabs;
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 		send(&link, &pool, lengths[i], 0);
-	slabs = pool.slabs;
+	slabs = pool.slab_count;
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 		receive(&link, &pool);
 	for (uint64_t now_ns = 10; now_ns < 100000; now_ns++) {
 		send(&link, &pool, lengths[now_ns % 8], now_ns);
 		receive(&link, &pool);
 	}
-	check(pool.slabs == slabs, "frames come back to the pool: nothing is allocated on the way");
+	check(pool.slab_count == slabs,
+	      "frames come back to the pool: nothing is allocated on the way");
 	bh_frame_pool_destroy(&pool);
-	check(!pool.slabs && !pool.free[0], "a destroyed pool is empty");
+	check(!pool.slabs && !pool.areas && !pool.free[0], "a destroyed pool is empty");
+}
+
+#define FROZEN 300
+
+static unsigned int part_bytes(const struct bh_frame_pool *pool, const struct bh_frame *frame)
+{
+	struct bh_frame_memory part;
+	uint32_t slab = 0;
+
+	while ((part = bh_frame_pool_part(pool, &slab)).size)
+		if (frame->data >= part.start &&
+		    frame->data + frame->length <= part.start + part.size)
+			return (unsigned int)part.size;
+	return 0;
+}
+
+static int is_filled(const struct bh_frame *frame, unsigned char byte)
+{
+	for (size_t i = 0; i < frame->length; i++)
+		if (frame->data[i] != byte)
+			return 0;
+	return 1;
+}
+
+/* Nothing of what frames had when the pool froze is written over, whatever happens to them. */
+static void test_frozen(void)
+{
+	struct bh_frame_pool pool = {0};
+	struct bh_frame *frames[FROZEN];
+	const struct bh_frame *kept[FROZEN];
+	int covered = 1, same = 1, reused = 0;
+
+	for (int i = 0; i < FROZEN; i++) {
+		frames[i] = make(&pool, i % 3 ? 1400 : 100);
+		memset(frames[i]->data, 'a' + i % 20, frames[i]->length);
+		kept[i] = frames[i];
+	}
+	bh_frame_release(&pool, make(&pool, BH_FRAME_LENGTH_MAX));
+	bh_frame_pool_freeze(&pool);
+	for (int i = 0; i < FROZEN; i++)
+		covered &= part_bytes(&pool, frames[i]) >= 4096;
+	check(covered, "the parts of a frozen pool have all frames in them");
+	check(!part_bytes(&pool, pool.free[2]), "and not what no frame uses");
+	for (int i = 0; i < FROZEN; i++) {
+		frames[i] = bh_frame_make_writable(&pool, frames[i]);
+		if (!frames[i] || frames[i] == kept[i])
+			exit(1);
+		same &= is_filled(frames[i], (unsigned char)('a' + i % 20));
+		frames[i]->data[0] ^= 1;
+		bh_frame_release(&pool, frames[i]);
+		frames[i] = make(&pool, 100);
+	}
+	for (int i = 0; i < FROZEN; i++)
+		same &= is_filled(kept[i], (unsigned char)('a' + i % 20));
+	check(same, "frames of a frozen pool are copied before they change");
+	for (int i = 0; i < FROZEN; i++)
+		bh_frame_release(&pool, frames[i]);
+	bh_frame_pool_thaw(&pool);
+	for (int i = 0; i < FROZEN; i++) {
+		frames[i] = make(&pool, 1400);
+		for (int j = 0; j < FROZEN; j++)
+			reused += frames[i] == kept[j];
+	}
+	check(reused >= FROZEN / 2, "a pool that thaws uses the released frames again");
+	check(bh_frame_make_writable(&pool, frames[0]) == frames[0],
+	      "frames of a pool that isn't frozen are writable");
+	bh_frame_pool_destroy(&pool);
 }
 
 int main(void)
@@ -463,6 +531,7 @@ int main(void)
 	test_change();
 	test_generators();
 	test_pool();
+	test_frozen();
 	printf("1..%d\n", test_count);
 	return failure_count > 0;
 }

@@ -43,7 +43,7 @@ static char folder[] = "snapshots.XXXXXX";
 static const uint8_t key[16] = {1, 2, 3};
 
 static struct {
-	uint8_t *tracked, *plain, *hidden, *dropped, *file, *unnamed;
+	uint8_t *tracked, *plain, *hidden, *dropped, *file, *unnamed, *frozen;
 	char *heap;
 	unsigned int round;
 } kinds;
@@ -82,6 +82,10 @@ static void create_kinds(void)
 	kinds.hidden = map(NULL, 2 * PAGE, -1);
 	kinds.file = map(NULL, 4 * PAGE, named);
 	kinds.unnamed = map(NULL, 4 * PAGE, unnamed);
+	/* With pages around it that make it a mapping of its own. */
+	kinds.frozen = map(NULL, 10 * PAGE, -1) + PAGE;
+	mprotect(kinds.frozen - PAGE, PAGE, PROT_NONE);
+	mprotect(kinds.frozen + 8 * PAGE, PAGE, PROT_NONE);
 	kinds.heap = malloc(100);
 	memset(kinds.hidden, 'h', PAGE);
 	mprotect(kinds.hidden, 2 * PAGE, PROT_NONE);
@@ -99,6 +103,7 @@ static void write_round(unsigned int round)
 	kinds.plain[(10 + round) * PAGE] = 1;
 	kinds.file[2 * PAGE] = (uint8_t)round;
 	kinds.unnamed[3 * PAGE] = (uint8_t)round;
+	memset(kinds.frozen, 'A' + (int)round, 8 * PAGE);
 	sprintf(kinds.heap, "round %u", round);
 	if (round == 2) {
 		/* Its pages were there in both rounds before. */
@@ -133,6 +138,9 @@ static int read_round(unsigned int round)
 	for (int i = 0; i < 4; i++)
 		if (kinds.dropped[i * PAGE + 7] != (round < 2 ? 'd' : 0))
 			return 7;
+	for (unsigned int i = 0; i < 8 * PAGE; i++)
+		if (kinds.frozen[i] != (i / PAGE == 2 || i / PAGE >= 5 ? 'A' + round : 0))
+			return 10;
 	if (mprotect(kinds.hidden, 2 * PAGE, PROT_READ) || kinds.hidden[1] != 'h' ||
 	    kinds.hidden[PAGE])
 		return 8;
@@ -142,8 +150,17 @@ static int read_round(unsigned int round)
 /* Takes three; a restored process ends here, with what it found. */
 static void take_rounds(struct bh_snapshots *snapshots)
 {
-	const struct bh_snapshot_frozen frozen = {0};
+	const uint64_t at = (uintptr_t)kinds.frozen;
+	const struct bh_snapshot_range memory = {at, at + 8 * PAGE},
+				       parts[] = {{at + 2 * PAGE, at + 3 * PAGE},
+						  {at + 5 * PAGE, at + 8 * PAGE}};
+	const struct bh_snapshot_frozen frozen = {&memory, 1, parts, 2};
+	uint64_t cost_ns;
 
+	/* What is written beforehand and changes then. */
+	memset(kinds.tracked, 1, 16 * PAGE);
+	bh_snapshots_prepare(snapshots, &frozen);
+	memset(kinds.tracked, 0, 16 * PAGE);
 	for (unsigned int round = 0; round < 3; round++) {
 		write_round(round);
 		const struct bh_snapshot_moment moment = {10 * round, 1000 * round};
@@ -158,6 +175,8 @@ static void take_rounds(struct bh_snapshots *snapshots)
 		default:
 			check(0, "a snapshot is taken");
 		}
+		while (!bh_snapshots_are_written(snapshots, &cost_ns))
+			usleep(1000);
 	}
 	write_round(3);
 	bh_snapshots_finish(snapshots, key);
@@ -257,6 +276,8 @@ static void test_process(void)
 		snprintf(what, sizeof(what), "process %zu is as it was (%d)", i, found);
 		check(found == 0, what);
 	}
+	memset(kinds.frozen, 0, 5 * PAGE);
+	memset(kinds.frozen + 2 * PAGE, 'A' + 3, PAGE);
 	check(read_round(3) == 0, "this process has not changed");
 	bh_snapshot_file_close(file);
 	test_refusals();

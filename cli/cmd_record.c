@@ -229,7 +229,7 @@ const struct bh_command bh_command_record = {
 		"  --snapshots WHEN   of this process, at which a replay on this machine can "
 		"begin: "
 		"cheap\n"
-		"                     (default; they take at most a hundredth of the time), often\n"
+		"                     (default: at most a hundredth of the time is for them), often\n"
 		"                     (two a second: what is far is always near), or no\n"
 		"  --shell NODE    a shell on this node, on this terminal; the run goes on until "
 		"it ends.\n"

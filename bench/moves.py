@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/gdb"))
 
@@ -221,10 +221,39 @@ def stretch(long: Long, datagrams: int, program: Path, report: Report) -> None:
             for pair in list(zip(times[key], times[without]))[1:]), "us", RUNS)
 
 
+def proportional_mib(process: int) -> float:
+    """The memory of a process and of all that it started; what some share is counted once."""
+    proc = Path(f"/proc/{process}")
+    kib = re.search(r"^Pss: +(\d+)", (proc / "smaps_rollup").read_text(), re.M)
+    children = (proc / f"task/{process}/children").read_text().split()
+    return (int(kib[1]) / 1024 if kib else 0) + sum(map(proportional_mib, map(int, children)))
+
+
+def alone(trace: Path, backhop: Path, nodes: int, report: Report) -> None:
+    """From the command to the end of the run, and the memory then, with all nodes and with one."""
+    cache = str(trace.parent / "cache")  # of which nothing is known yet
+
+    def to_end(*options: str) -> Tuple[float, float]:
+        begin = time.monotonic()
+        with Server(str(trace), str(backhop), *options, BACKHOP_CACHE=cache) as server:
+            server.goto("end")
+            return time.monotonic() - begin, proportional_mib(server.process.pid)
+
+    whole_s, whole_mib = to_end()
+    node = "--node", f"n{nodes // 2}"
+    baseline = (f"all {nodes} nodes", whole_s)
+    report(f"one-of-{nodes}-nodes-to-end-first-time", to_end(*node)[0], "s", 1, baseline)
+    runs = [to_end(*node) for _ in range(RUNS)]
+    report(f"one-of-{nodes}-nodes-to-end", statistics.median(run[0] for run in runs), "s", RUNS,
+           baseline)
+    report(f"one-of-{nodes}-nodes-memory", runs[-1][1], "MiB", 1,
+           (f"all {nodes} nodes", whole_mib))
+
+
 def steps(trace: Path, backhop: Path, nodes: int, report: Report, *options: str) -> None:
     """One instruction back, and the list of threads that gdb asks for at each stop."""
     long = Long(trace, backhop, *options)
-    shown = "-of-which-one-is-shown" if options else ""
+    shown = "-of-which-one-runs" if options else ""
     with long.server as server:
         long.plant(f"n{nodes - 1}", "ip_rcv")
         server.goto("start")

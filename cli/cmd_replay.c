@@ -234,9 +234,9 @@ static int cmd_replay(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (bh_rr_is_recording(arguments.file)) {
-		if (arguments.at || arguments.serve)
+		if (arguments.at || arguments.serve || arguments.node)
 			return bh_cli_usage(&bh_command_replay,
-					    "what rr recorded has no --at and no --serve");
+					    "what rr recorded has no --at, --node or --serve");
 		return bh_cli_fail(bh_rr_replay(arguments.file, arguments.gdb));
 	}
 	if (!bh_build_registered())

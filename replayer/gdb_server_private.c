@@ -276,8 +276,8 @@ static void query_events(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 
 /* --- goto --- */
 
-/* Reads a place and answers where it is; 0 if it is refused. */
-static int find_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan,
+/* Reads a place and answers where it is, as one to go to or of the trace; 0 if it is refused. */
+static int find_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan, int is_goal,
 		      struct bh_position *position_ret)
 {
 	struct bh_error *error;
@@ -293,7 +293,7 @@ static int find_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan,
 				  position_ret);
 	if (error)
 		error = bh_gdb_packet_position(server, (const char *)text, error, position_ret);
-	if (!error)
+	if (!error && is_goal)
 		error = bh_replay_place(server->replay, (const char *)text, position_ret);
 	free(text);
 	if (error) {
@@ -314,14 +314,14 @@ static void query_place(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
 	struct bh_position position;
 
-	find_place(server, scan, &position);
+	find_place(server, scan, 0, &position);
 }
 
 static void arm_goto(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 {
 	struct bh_position position;
 
-	if (find_place(server, scan, &position))
+	if (find_place(server, scan, 1, &position))
 		bh_gdb_arm(server, position);
 }
 

@@ -20,6 +20,9 @@ FIRST_GOTOS = 13
 GOTOS = 40
 IDLE_MAX_S = 120
 RUNS = 5
+PAIRS = 7
+# Where a hundredth is to be seen.
+FINE_PAIRS = 15
 STEPS = 200
 # Of the NOP at a function's entry.
 ENTRY_BYTES = 5
@@ -167,58 +170,101 @@ def distance(long: Long, report: Report) -> None:
         far *= 10
 
 
-def stretch(long: Long, datagrams: int, program: Path, report: Report) -> None:
+class Stretch:
     """From one ping to the other, with the flow between them, and back: both stop in n1's
-    icmp_rcv, which nothing else enters."""
-    times: Dict[str, List[float]] = {key: [] for key in (
-        "forward", "back", "elsewhere", "false", "false-back", "false-inside", "false-asked",
-        "false-program")}
-    others = [node for node in long.base if node != "n0"]
-    long.server.goto("start")
-    long.plant("n1", "icmp_rcv")
-    first = long.server.resume("vCont;c")
-    start = long.server.position()[0]
-    long.find_program(program, "recv", long.last // 2)
-    long.server.goto(str(start))
-    long.server.resume("vCont;c")
-    for _ in range(RUNS + 1):
-        times["forward"].append(long.seconds("vCont;c", "swbreak"))
-        events = long.server.position()[0] - start
-        times["back"].append(long.seconds("bc", "swbreak"))
-        # n0 forwards nothing; the others do all the time.
-        for key, nodes, function, condition, offset in (
-                ("elsewhere", ["n0"], "ip_forward", "", 0),
-                ("false", others, "ip_rcv", FALSE_CONDITION, 0),
-                ("false-inside", others, "ip_rcv", FALSE_CONDITION, ENTRY_BYTES),
-                ("false-asked", ["n1"], "ip_rcv", ASKED_CONDITION, ENTRY_BYTES),
-                ("false-program", ["program"], "", FALSE_CONDITION, 0)):
+    icmp_rcv, which nothing else enters. What is compared is measured side by side, in turns, so
+    that a machine that gets slower or faster meanwhile does so for both."""
+
+    def __init__(self, long: Long, program: Path) -> None:
+        self.long = long
+        long.server.goto("start")
+        long.plant("n1", "icmp_rcv")
+        self.first = long.server.resume("vCont;c")[:60]
+        self.start = long.server.position()[0]
+        long.find_program(program, "recv", long.last // 2)
+        self.begin()
+        self.forward()
+        self.events = long.server.position()[0] - self.start
+        self.begin()
+
+    def begin(self) -> None:
+        self.long.server.goto(str(self.start))
+        if self.long.server.resume("vCont;c")[:60] != self.first:
+            raise RuntimeError("the first ping was not met again")
+
+    def forward(self) -> float:
+        return self.long.seconds("vCont;c", "swbreak")
+
+    def back(self) -> float:
+        return self.long.seconds("bc", "swbreak")
+
+    def back_and_forth(self) -> List[Tuple[float, float]]:
+        """The time of each way back, and that of the way there before and after it."""
+        there, back = [self.forward()], []
+        for _ in range(PAIRS):
+            back.append(self.back())
+            there.append(self.forward())
+        self.begin()
+        return [(time_s, (before + after) / 2)
+                for time_s, before, after in zip(back, there, there[1:])]
+
+    def with_and_without(self, plant: Callable[[], None], lift: Callable[[], None],
+                         move: Callable[[], float], turns: int) -> List[Tuple[float, float]]:
+        pairs = []
+        for turn in range(turns):
+            times = {}
+            for is_planted in (turn % 2 == 0, turn % 2 != 0):
+                if is_planted:
+                    plant()
+                times[is_planted] = move()
+                if is_planted:
+                    lift()
+                self.begin()
+            pairs.append((times[True], times[False]))
+        return pairs
+
+    def way_back(self) -> float:
+        self.forward()
+        return self.back()
+
+
+def stretch(long: Long, datagrams: int, program: Path, report: Report) -> None:
+    way = Stretch(long, program)
+
+    def ratio(name: str, pairs: List[Tuple[float, float]]) -> None:
+        report(f"{name}-over-{way.events}-events", statistics.median(pair[0] for pair in pairs),
+               "s", len(pairs), ("continue over the same events",
+                                  statistics.median(pair[1] for pair in pairs)),
+               statistics.median(pair[0] / pair[1] for pair in pairs))
+
+    def planted(nodes: List[str], function: str, condition: str, offset: int,
+                move: Callable[[], float], turns: int = PAIRS) -> List[Tuple[float, float]]:
+        def plant() -> None:
             for node in nodes:
                 long.plant(node, function, condition, offset)
-            times[key].append(long.seconds("vCont;c", "swbreak"))
-            if key == "false":
-                times["false-back"].append(long.seconds("bc", "swbreak"))
+
+        def lift() -> None:
             for node in nodes:
                 long.lift(node, function, offset)
-            long.server.goto(str(start))
-            if long.server.resume("vCont;c")[:60] != first[:60]:
-                raise RuntimeError("the first ping was not met again")
-    # The first round fills the host's caches.
-    for key, name in (("back", "reverse-continue-over"),
-                      ("elsewhere", "breakpoint-elsewhere-over")):
-        pairs = list(zip(times[key], times["forward"]))[1:]
-        report(f"{name}-{events}-events", statistics.median(pair[0] for pair in pairs), "s", RUNS,
-               ("continue over the same events", statistics.median(pair[1] for pair in pairs)),
-               statistics.median(pair[0] / pair[1] for pair in pairs))
-    for key, name, without, hits in (
-            ("false", "false-condition", "forward", len(others) * datagrams),
-            ("false-back", "false-condition-backwards", "back", len(others) * datagrams),
-            ("false-inside", "false-condition-inside-a-function", "forward",
-             len(others) * datagrams),
-            ("false-asked", "false-condition-for-the-server", "forward", datagrams),
-            ("false-program", "false-condition-in-a-program", "forward", datagrams)):
-        report(name, statistics.median(
-            1e6 * (pair[0] - pair[1]) / hits
-            for pair in list(zip(times[key], times[without]))[1:]), "us", RUNS)
+        return way.with_and_without(plant, lift, move, turns)
+
+    ratio("reverse-continue", way.back_and_forth())
+    # n0 forwards nothing; the others do all the time.
+    ratio("breakpoint-elsewhere", planted(["n0"], "ip_forward", "", 0, way.forward,
+                                         FINE_PAIRS))
+    others = [node for node in long.base if node != "n0"]
+    for name, nodes, function, condition, offset, move in (
+            ("false-condition", others, "ip_rcv", FALSE_CONDITION, 0, way.forward),
+            ("false-condition-backwards", others, "ip_rcv", FALSE_CONDITION, 0, way.way_back),
+            ("false-condition-inside-a-function", others, "ip_rcv", FALSE_CONDITION, ENTRY_BYTES,
+             way.forward),
+            ("false-condition-for-the-server", ["n1"], "ip_rcv", ASKED_CONDITION, ENTRY_BYTES,
+             way.forward),
+            ("false-condition-in-a-program", ["program"], "", FALSE_CONDITION, 0, way.forward)):
+        pairs = planted(nodes, function, condition, offset, move)
+        hits = len(nodes) * datagrams
+        report(name, statistics.median(1e6 * (pair[0] - pair[1]) / hits for pair in pairs), "us",
+               PAIRS)
 
 
 def proportional_mib(process: int) -> float:

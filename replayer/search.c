@@ -533,18 +533,29 @@ static struct bh_error *search_forward(struct chunk *chunk, struct bh_find *find
 
 /*
  * Where the next piece of a search backwards begins: the checkpoint before limit, at first. Each
- * piece costs a fork and the copying of the pages that the run writes, so after a while pieces
- * become longer, by an eighth of the way so far, which is the most that may be run in vain.
+ * piece costs a fork and the copying of the pages that the run writes, however short it is, so
+ * after a while pieces become as long as what lies between two checkpoints of a run forwards, that
+ * this is the same share of the time. On a longer way they may be an eighth of it, which is the
+ * most that is run in vain.
  */
-#define PIECE_MAX_NS 150000000ull
+static uint64_t piece_ns(const struct bh_copy *base, uint64_t way_ns)
+{
+	uint64_t share_ns = way_ns / 8;
+	uint64_t spacing_ns = bh_timeline_spacing(base->cost_ns, base->pages);
+
+	if (share_ns > BH_CHECKPOINT_RUN_MAX_NS)
+		share_ns = BH_CHECKPOINT_RUN_MAX_NS;
+	if (spacing_ns > way_ns / 2)
+		spacing_ns = way_ns / 2;
+	return share_ns > spacing_ns ? share_ns : spacing_ns;
+}
 
 static struct bh_copy *choose_piece(const struct bh_checkpoints *checkpoints,
 				    struct bh_position limit, uint64_t limit_ns, uint64_t way_ns)
 {
-	uint64_t wanted_ns = way_ns / 8 < PIECE_MAX_NS ? way_ns / 8 : PIECE_MAX_NS;
 	struct bh_copy *base = bh_checkpoints_find(checkpoints, limit, 1), *earlier;
 
-	while (base && base->cost_ns + wanted_ns > limit_ns &&
+	while (base && base->cost_ns + piece_ns(base, way_ns) > limit_ns &&
 	       (earlier = bh_checkpoints_find(checkpoints, base->position, 1)))
 		base = earlier;
 	return base;

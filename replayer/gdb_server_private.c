@@ -74,6 +74,7 @@ static void query_run(struct bh_gdb_server *server, struct bh_rsp_scan *scan)
 	bh_json_add_u64(json, "seed", bh_trace_seed(trace));
 	bh_json_add_u64(json, "events", bh_trace_event_count(trace));
 	bh_json_add_bool(json, "is_complete", bh_trace_is_complete(trace));
+	bh_json_add_string(json, "alone", node_name(server, bh_replay_only_node(server->replay)));
 	bh_json_key(json, "summary");
 	if (summary)
 		bh_json_raw(json, summary);

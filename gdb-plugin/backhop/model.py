@@ -137,6 +137,7 @@ class Run:
     events: int
     is_complete: bool
     failures: Sequence[Failure]
+    alone: str = ""  # the one node that is replayed; empty: all are
 
     @staticmethod
     def parse(data: Object) -> "Run":
@@ -145,7 +146,8 @@ class Run:
                             int(item.get("vtime_ns") or 0), int(item.get("event") or 0),
                             str(item.get("detail")))
                     for item in summary.get("failures", [])]
-        return Run(data["scenario"], data["seed"], data["events"], data["is_complete"], failures)
+        return Run(data["scenario"], data["seed"], data["events"], data["is_complete"], failures,
+                   data.get("alone") or "")
 
 
 def decode_reply(reply: bytes) -> Any:

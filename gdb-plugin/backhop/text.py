@@ -102,14 +102,14 @@ def format_names(names: Sequence[str]) -> str:
 def describe_run(run: Run, nodes: Sequence[Node]) -> str:
     """What the user sees first."""
     names = format_names([node.name for node in nodes])
-    lines: List[str] = [f"Replay of {run.scenario}, seed {run.seed}: {len(nodes)} nodes ({names}), "
-                        f"{run.events} events."]
+    who = f"{run.alone} alone" if run.alone else f"{len(nodes)} nodes ({names})"
+    lines: List[str] = [f"Replay of {run.scenario}, seed {run.seed}: {who}, {run.events} events."]
     for failure in run.failures:
         lines.append(f"Failed: {failure.what} on {failure.node} at event {failure.event}, "
                      f"{format_time(failure.vtime_ns)}: {failure.detail}")
     if not run.is_complete:
         lines.append("The recording was cut short; the replay ends with its last event.")
-    if run.failures:
+    if run.failures and run.alone in ("", run.failures[0].node):
         lines.append("Type `goto failure` to go there, `help backhop` for what else there is.")
     else:
         lines.append("Type `help backhop` for the commands, `goto end` for the end of the run.")

@@ -409,14 +409,14 @@ static void stride_adapt(struct bh_recorder *recorder, uint64_t now_ns)
 	recorder->calls = 0;
 }
 
-static struct bh_error *snapshot_look(struct bh_recorder *recorder)
+static struct bh_error *snapshot_look(struct bh_recorder *recorder, uint64_t now_ns)
 {
 	const struct bh_recorder_config *config = &recorder->config;
 	int is_restored = 0;
 
 	if (!recorder->snapshots)
 		return NULL;
-	BH_TRY(bh_snapshot_keeper_look(recorder->snapshots, recorder->sim, &is_restored));
+	BH_TRY(bh_snapshot_keeper_look(recorder->snapshots, recorder->sim, now_ns, &is_restored));
 	if (!is_restored)
 		return NULL;
 	config->restored(config->restored_arg, recorder->sim, recorder->inputs);
@@ -436,7 +436,7 @@ static int look(struct bh_recorder *recorder)
 	    (recorder->is_checkpoint_wanted || now_ns - recorder->checkpoint_ns > CHECKPOINT_NS))
 		recorder->error = checkpoint_write(recorder);
 	if (!recorder->error)
-		recorder->error = snapshot_look(recorder);
+		recorder->error = snapshot_look(recorder, now_ns);
 	return recorder->error != NULL;
 }
 

@@ -34,6 +34,7 @@ struct bh_snapshot_keeper {
 	struct bh_snapshots *snapshots;
 	uint64_t spacing_ns; /* as wanted, or 0 */
 	uint64_t next_ns;    /* CPU time of the next one */
+	uint64_t look_ns; /* host time before which it isn't time for it: asked for more cheaply */
 	uint32_t count;
 	int is_alone; /* on the one CPU */
 	int is_prepared, is_writing;
@@ -204,7 +205,7 @@ static struct bh_error *prepare(struct bh_snapshot_keeper *keeper, struct bh_sim
 }
 
 struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, struct bh_sim *sim,
-					 int *is_restored_ret)
+					 uint64_t host_ns, int *is_restored_ret)
 {
 	uint64_t now_ns, cost_ns;
 
@@ -217,11 +218,13 @@ struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, stru
 		if (keeper->is_alone && keeper->count && !keeper->spacing_ns)
 			keeper->next_ns += SHARE * cost_ns;
 	}
-	if (keeper->next_ns == UINT64_MAX)
+	if (keeper->next_ns == UINT64_MAX || host_ns < keeper->look_ns)
 		return NULL;
 	now_ns = cpu_time_ns();
-	if (now_ns < keeper->next_ns)
+	if (now_ns < keeper->next_ns) {
+		keeper->look_ns = host_ns + (keeper->next_ns - now_ns);
 		return NULL;
+	}
 	return keeper->is_prepared ? take(keeper, sim, now_ns, is_restored_ret)
 				   : prepare(keeper, sim, now_ns);
 }

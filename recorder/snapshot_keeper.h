@@ -19,10 +19,10 @@ struct bh_snapshot_keeper *bh_snapshot_keeper_create(uint64_t spacing_ns);
 /* Takes NULL. */
 void bh_snapshot_keeper_destroy(struct bh_snapshot_keeper *keeper);
 
-/* Between two events, now and then: takes one if it is time for it. In each process that is made of
- * that, it returns with *is_restored_ret set. */
+/* Between two events, now and then, at that time of the host: takes one if it is time for it. In
+ * each process that is made of that, it returns with *is_restored_ret set. */
 struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, struct bh_sim *sim,
-					 int *is_restored_ret);
+					 uint64_t host_ns, int *is_restored_ret);
 /* The run's trace is whole; of a keeper that took none nothing is kept. */
 void bh_snapshot_keeper_finish(struct bh_snapshot_keeper *keeper, const char *trace_path);
 

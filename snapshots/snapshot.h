@@ -37,7 +37,8 @@ struct bh_snapshots;
 struct bh_snapshots_config {
 	const char *folder; /* of the cache */
 	/* Memory in which no page is larger than the smallest: whether one was written since the
-	 * last snapshot is asked of the host. All other memory is compared by its hash. */
+	 * last snapshot is asked of the host. All other memory is compared by its hash. Files that
+	 * are mapped there to be executed must never have been written to. */
 	uint64_t tracked_start, tracked_end;
 	uint64_t max_bytes; /* of the file; then no more snapshots are taken */
 };

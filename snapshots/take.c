@@ -134,6 +134,13 @@ static int is_unsaved(const struct bh_snapshot_map *map)
 	}
 }
 
+/* Tracked memory that is as in its file, by what the caller says. */
+static int is_text(const struct bh_snapshot_map *map)
+{
+	return map->is_tracked && map->kind == BH_MAP_FILE && map->protection & PROT_EXEC &&
+	       !(map->protection & PROT_WRITE);
+}
+
 static int add_page(struct pages *pages, uint64_t address)
 {
 	if (pages->count == pages->room) {
@@ -221,7 +228,7 @@ static int collect(struct bh_snapshots *snapshots, struct bh_snapshot_maps *maps
 
 		map->is_tracked = map->start >= snapshots->config.tracked_start &&
 				  map->end <= snapshots->config.tracked_end;
-		if (map->kind == BH_MAP_HOST || is_unsaved(map))
+		if (map->kind == BH_MAP_HOST || is_unsaved(map) || is_text(map))
 			continue;
 		if (!collect_frozen(snapshots, map, frozen, &status))
 			status = collect_map(snapshots, map);

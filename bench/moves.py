@@ -232,9 +232,9 @@ def stretch(long: Long, datagrams: int, program: Path, report: Report) -> None:
     way = Stretch(long, program)
 
     def ratio(name: str, pairs: List[Tuple[float, float]]) -> None:
+        forward_s = statistics.median(pair[1] for pair in pairs)
         report(f"{name}-over-{way.events}-events", statistics.median(pair[0] for pair in pairs),
-               "s", len(pairs), ("continue over the same events",
-                                  statistics.median(pair[1] for pair in pairs)),
+               "s", len(pairs), ("continue over the same events", forward_s),
                statistics.median(pair[0] / pair[1] for pair in pairs))
 
     def planted(nodes: List[str], function: str, condition: str, offset: int,
@@ -250,8 +250,8 @@ def stretch(long: Long, datagrams: int, program: Path, report: Report) -> None:
 
     ratio("reverse-continue", way.back_and_forth())
     # n0 forwards nothing; the others do all the time.
-    ratio("breakpoint-elsewhere", planted(["n0"], "ip_forward", "", 0, way.forward,
-                                         FINE_PAIRS))
+    ratio("breakpoint-elsewhere",
+          planted(["n0"], "ip_forward", "", 0, way.forward, FINE_PAIRS))
     others = [node for node in long.base if node != "n0"]
     for name, nodes, function, condition, offset, move in (
             ("false-condition", others, "ip_rcv", FALSE_CONDITION, 0, way.forward),

@@ -440,6 +440,11 @@ uint32_t bh_replay_node(const struct bh_replay *replay)
 	return (uint32_t)bh_engine_gate(unconst(replay))->node;
 }
 
+uint64_t bh_replay_node_boot(const struct bh_replay *replay, uint32_t node)
+{
+	return node < replay->node_count ? replay->nodes[node].facts.boot : 0;
+}
+
 uint64_t bh_replay_packet(const struct bh_replay *replay)
 {
 	return bh_engine_gate(unconst(replay))->packet;

@@ -131,6 +131,8 @@ int bh_replay_work_ahead(struct bh_replay *replay, int (*is_wanted)(void *arg), 
 struct bh_position bh_replay_position(const struct bh_replay *replay);
 uint64_t bh_replay_vtime_ns(const struct bh_replay *replay);
 uint32_t bh_replay_node(const struct bh_replay *replay); /* node that has the CPU */
+/* Where in the replayed process a node's struct bh_boot is. */
+uint64_t bh_replay_node_boot(const struct bh_replay *replay, uint32_t node);
 uint64_t bh_replay_packet(const struct bh_replay *replay);
 uint64_t bh_replay_thread(const struct bh_replay *replay); /* thread that has the CPU */
 /* Address of a thread's task_struct; 0: there is no such thread, or it is the simulator's. */

@@ -76,8 +76,8 @@ static int engine_condition(void *arg, struct bh_replay *replay)
 	return bh_gdb_breakpoint_holds(arg);
 }
 
-/* Where the replayed process itself finds what a condition asks for. The segment registers and
- * $task it can't tell: about these it stops, and engine_condition() decides. */
+/* Where the replayed process itself finds what a condition asks for. About others, such
+ * as the segment registers, it stops, and engine_condition() decides. */
 static const uint8_t probe_registers[BH_GDB_REGISTER_COUNT] = {
 	[BH_GDB_RAX] = BH_PROBE_GENERAL + 0,  [BH_GDB_RBX] = BH_PROBE_GENERAL + 1,
 	[BH_GDB_RCX] = BH_PROBE_GENERAL + 2,  [BH_GDB_RDX] = BH_PROBE_GENERAL + 3,
@@ -90,6 +90,7 @@ static const uint8_t probe_registers[BH_GDB_REGISTER_COUNT] = {
 	[BH_GDB_RIP] = BH_PROBE_RIP,	      [BH_GDB_EFLAGS] = BH_PROBE_FLAGS,
 	[BH_GDB_NODE] = BH_PROBE_NODE,	      [BH_GDB_EVENT] = BH_PROBE_EVENT,
 	[BH_GDB_VTIME] = BH_PROBE_VTIME,      [BH_GDB_PACKET] = BH_PROBE_PACKET,
+	[BH_GDB_TASK] = BH_PROBE_TASK,
 };
 
 static void free_conditions(struct bh_gdb_breakpoint *breakpoint)
@@ -313,6 +314,7 @@ static void explain(struct bh_gdb_breakpoint *breakpoint)
 		.registers = probe_registers,
 		.register_count = sizeof(probe_registers),
 		.node = node,
+		.boot = bh_replay_node_boot(breakpoint->server->replay, node),
 	};
 	bh_replay_breakpoint_explain(breakpoint->server->replay, breakpoint->address,
 				     &breakpoint->bytecode);

@@ -6,6 +6,7 @@
  */
 #include "replayer/probe.h"
 
+#include "kernel-lib/node.h"
 #include "replayer/agent.h"
 #include "simulator/gate.h"
 
@@ -55,6 +56,24 @@ static uint64_t saved_rsp(const struct bh_probe_frame *frame)
 	return *(const uint64_t *)(frame->return_address & ~4095ull);
 }
 
+/* As bh_engine_running_thread() finds it in the usual case. In others the tracer looks. */
+static int read_task(const struct bh_probe_frame *frame, uint64_t *value_ret)
+{
+	const struct bh_probe *probe = &bh_probe_table.probes[frame->number];
+	const struct bh_boot *boot = (const void *)probe->boot;
+	const struct bh_task_layout *layout = boot ? boot->image_ops.task_layout : NULL;
+
+	if (!layout || bh_gate.node != probe->node)
+		return -1;
+	uint64_t task = *(const uint64_t *)layout->current_task;
+	uint64_t stack = *(const uint64_t *)(task + layout->stack);
+	uint64_t sp = saved_rsp(frame);
+	if (sp <= stack || sp > stack + BH_KERNEL_STACK_SIZE)
+		return -1;
+	*value_ret = *(const uint32_t *)(task + layout->pid);
+	return 0;
+}
+
 static int read_register(void *arg, unsigned int number, uint64_t *value_ret)
 {
 	const struct bh_probe_frame *frame = arg;
@@ -78,6 +97,8 @@ static int read_register(void *arg, unsigned int number, uint64_t *value_ret)
 		*value_ret = bh_gate.vtime_ns;
 	else if (where == BH_PROBE_PACKET)
 		*value_ret = bh_gate.packet;
+	else if (where == BH_PROBE_TASK)
+		return read_task(frame, value_ret);
 	else
 		return -1;
 	return 0;

@@ -42,6 +42,7 @@ enum bh_probe_register {
 	BH_PROBE_EVENT,
 	BH_PROBE_VTIME,
 	BH_PROBE_PACKET,
+	BH_PROBE_TASK, /* the pid in its node; not while the kernel switches tasks */
 };
 
 /* What decides about a breakpoint: one of these expressions holds, or there is none. */
@@ -51,6 +52,7 @@ struct bh_probe_condition {
 	const uint8_t *registers; /* enum bh_probe_register, by the bytecode's number */
 	size_t register_count;
 	uint32_t node; /* value of BH_PROBE_NODE */
+	uint64_t boot; /* address of the node's struct bh_boot, for BH_PROBE_TASK; or 0 */
 };
 
 /* --- the tracer's side --- */
@@ -112,6 +114,7 @@ struct bh_probe {
 	uint64_t event, visits; /* in this event */
 	uint32_t first_code, code_count;
 	uint32_t node, has_condition;
+	uint64_t boot;
 };
 
 struct bh_probe_piece {

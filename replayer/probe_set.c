@@ -184,6 +184,7 @@ static int add_condition(struct bh_probe_set *set, struct bh_probe *probe,
 	probe->first_code = set->code_count;
 	probe->code_count = (uint32_t)condition->count;
 	probe->node = condition->node;
+	probe->boot = condition->boot;
 	probe->has_condition = 1;
 	set->code_count += (uint32_t)condition->count;
 	set->byte_count = byte_count;

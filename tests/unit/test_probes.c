@@ -316,7 +316,7 @@ static int is_moment(struct bh_timeline *timeline, const struct moment *moment)
 static uint8_t condition_code[] = {0x26, 0, 0, 0x22, 7, 0x0f, 0x22, 0, 0x13, 0x27};
 static const struct bh_probe_code code_piece = {condition_code, sizeof(condition_code)};
 static const uint8_t condition_registers[] = {BH_PROBE_GENERAL};
-static const struct bh_probe_condition condition = {&code_piece, 1, condition_registers, 1, 0};
+static const struct bh_probe_condition condition = {&code_piece, 1, condition_registers, 1, 0, 0};
 static struct bh_timeline *asking;
 static unsigned int asked, asked_later; /* later: not in the first event */
 

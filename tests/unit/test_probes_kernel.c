@@ -22,6 +22,7 @@
 #include "replayer/displace.h"
 #include "replayer/engine.h"
 #include "replayer/probe.h"
+#include "replayer/ticks.h"
 #include "tests/unit/recorded_run.h"
 
 #define SAMPLES	      2000
@@ -109,11 +110,12 @@ static void test_share(const char *path)
 
 /* --- the run --- */
 
-/* rax & 7 == value, rbx & 3 == value, or never: registers 0 and 1 as gdb numbers them. */
+/* rax & 7 == value, or never; also of rbx, and of the task's pid: registers 0, 1 and 2 here. */
 static uint8_t code[] = {0x26, 0, 0, 0x22, 7, 0x0f, 0x22, 0, 0x13, 0x27};
 static const struct bh_probe_code piece = {code, sizeof(code)};
-static const uint8_t registers_of_code[] = {BH_PROBE_GENERAL, BH_PROBE_GENERAL + 1};
-static struct bh_probe_condition condition = {&piece, 1, registers_of_code, 2, 0};
+static const uint8_t registers_of_code[] = {BH_PROBE_GENERAL, BH_PROBE_GENERAL + 1, BH_PROBE_TASK};
+static struct bh_probe_condition conditions[SIDE_BY_SIDE] = {
+	{&piece, 1, registers_of_code, 3, 0, 0}};
 static unsigned long asked;
 
 static int condition_holds(void *arg, struct bh_replay *at)
@@ -123,14 +125,31 @@ static int condition_holds(void *arg, struct bh_replay *at)
 	(void)arg;
 	asked++;
 	must(bh_replay_registers(at, 0, &registers));
-	return ((code[2] ? registers.rbx : registers.rax) & code[4]) == code[7];
+	const uint64_t values[] = {registers.rax, registers.rbx,
+				   (bh_replay_thread(at) & 0xffffff) - 1};
+	return (values[code[2]] & code[4]) == code[7];
 }
 
 static void choose_condition(void)
 {
-	code[2] = (uint8_t)choose(2);
+	code[2] = (uint8_t)choose(3);
 	code[4] = choose(2) ? 7 : 1;
 	code[7] = (uint8_t)(choose(3) ? choose(code[4] + 1u) : 8); /* 8: never */
+}
+
+/* To be decided in the process. */
+static void explain(uint64_t address, struct bh_probe_condition *condition)
+{
+	const struct bh_replay_image *images;
+	size_t count;
+
+	*condition = conditions[0];
+	must(bh_replay_images(replay, &images, &count));
+	for (size_t i = 0; i < count; i++)
+		if (images[i].is_kernel && address - images[i].base < images[i].size)
+			condition->node = images[i].node;
+	condition->boot = bh_replay_node_boot(replay, condition->node);
+	bh_replay_breakpoint_explain(replay, address, condition);
 }
 
 struct hit {
@@ -193,7 +212,7 @@ static int compare_ways(uint64_t address, struct bh_position place, int with_dig
 			from = place;
 		must(bh_replay_breakpoint_insert(replay, address, condition_holds, NULL));
 		counts[0] = find_hits(from, to, direction, with_digest, by_asking);
-		bh_replay_breakpoint_explain(replay, address, &condition);
+		explain(address, &conditions[0]);
 		counts[1] = find_hits(from, to, direction, with_digest, by_probe);
 		bh_replay_breakpoint_remove(replay, address);
 		*found += counts[0] - 1;
@@ -229,6 +248,41 @@ static void test_ways(void)
 	      "inside functions, probes find what int3s find, forwards and backwards");
 }
 
+/* At entries, which can always give way: whose task it is, the process itself knows. */
+static void test_task(void)
+{
+	static struct hit hits[HITS_MAX + 1];
+	unsigned long before, by_asking = 0, by_probe = 0;
+
+	code[2] = 2;
+	code[4] = 7;
+	code[7] = 8;
+	for (int i = 0; i < 12; i++) {
+		struct bh_position place = {1 + choose(last_event - STRETCH), 1, 0};
+		struct bh_position from = {place.event, 0, 0};
+		struct user_regs_struct registers;
+		struct bh_stop stop;
+		must(bh_replay_seek(replay, place, &stop));
+		struct bh_position here = bh_replay_position(replay);
+		if (here.event != place.event || here.tick != place.tick)
+			continue;
+		must(bh_replay_registers(replay, 0, &registers));
+		uint64_t entry = registers.rip - BH_ENTRY_BYTES;
+		must(bh_replay_breakpoint_insert(replay, entry, condition_holds, NULL));
+		before = asked;
+		find_hits(from, place.event + STRETCH, BH_FORWARD, 0, hits);
+		by_asking += asked - before;
+		explain(entry, &conditions[0]);
+		before = asked;
+		find_hits(from, place.event + STRETCH, BH_FORWARD, 0, hits);
+		by_probe += asked - before;
+		bh_replay_breakpoint_remove(replay, entry);
+	}
+	printf("# asked for a task %lu times, %lu with probes\n", by_asking, by_probe);
+	check(by_asking > 20 && by_probe * 2 < by_asking,
+	      "a condition on the task is decided in the process");
+}
+
 /* The first bytes of all instructions of one stretch, many breakpoints at once, side by side. */
 static void test_side_by_side(void)
 {
@@ -255,7 +309,7 @@ static void test_side_by_side(void)
 							 NULL));
 		size_t expected = find_hits(from, place.event + 20, BH_FORWARD, 0, by_asking);
 		for (size_t i = 0; i < count; i++)
-			bh_replay_breakpoint_explain(replay, addresses[i], &condition);
+			explain(addresses[i], &conditions[i]);
 		is_ok = find_hits(from, place.event + 20, BH_FORWARD, 0, by_probe) == expected &&
 			!memcmp(by_probe, by_asking, sizeof(by_probe));
 		for (size_t i = 0; i < count; i++)
@@ -281,6 +335,7 @@ int main(int argc, char **argv)
 	must(bh_replay_images(replay, &images, &image_count));
 	test_share(images[0].path);
 	test_ways();
+	test_task();
 	test_side_by_side();
 	bh_replay_destroy(replay);
 	bh_trace_close(trace);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -319,6 +320,7 @@ static const uint8_t condition_registers[] = {BH_PROBE_GENERAL};
 static const struct bh_probe_condition condition = {&code_piece, 1, condition_registers, 1, 0, 0};
 static struct bh_timeline *asking;
 static unsigned int asked, asked_later; /* later: not in the first event */
+static unsigned int asked_with_counter; /* while this process could read the counter of time */
 
 static int holds(uint64_t rax)
 {
@@ -327,9 +329,13 @@ static int holds(uint64_t rax)
 
 static int accept_hit(void *arg, unsigned int watch_hits)
 {
+	int counter = 0;
+
 	(void)arg;
 	(void)watch_hits;
 	asked++;
+	prctl(PR_GET_TSC, &counter);
+	asked_with_counter += counter != PR_TSC_SIGSEGV;
 	asked_later += bh_timeline_position(asking).event > FROM;
 	return holds(bh_copy_registers(bh_timeline_copy(asking))->rax);
 }
@@ -462,6 +468,17 @@ static void test_many(struct bh_timeline *timeline, unsigned int *seed)
 						addresses, count, round % 3 == 0);
 	}
 	check(is_ok, "several breakpoints side by side likewise");
+}
+
+/* What may read it and what may not are switched at a cost that is several times that of the rest
+ * of a stop. */
+static void test_counter(void)
+{
+	int counter = 0;
+
+	prctl(PR_GET_TSC, &counter);
+	check(asked && !asked_with_counter && counter == PR_TSC_ENABLE,
+	      "while it moves others, the tracer does without the counter of time, as they do");
 }
 
 /* In the course of time several programs may lie at an address: a breakpoint is in one of them. */
@@ -605,6 +622,7 @@ static void test_as_kernel(const struct bh_tick_text *tick_text, struct bh_code_
 	test_no_stops(timeline, map);
 	test_each_instruction(timeline, seed);
 	test_many(timeline, seed);
+	test_counter();
 	test_text(timeline);
 	bh_timeline_destroy(timeline);
 }

@@ -150,3 +150,55 @@ int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const 
 	*elf_ret = elf;
 	return 0;
 }
+
+/* --- notes --- */
+
+static uint64_t aligned(uint64_t size)
+{
+	return (size + 3) & ~3ull;
+}
+
+static size_t find_build_id(const uint8_t *notes, uint64_t size, const uint8_t **id_ret)
+{
+	static const char owner[4] = "GNU";
+	Elf64_Nhdr note;
+
+	while (size >= sizeof(note)) {
+		memcpy(&note, notes, sizeof(note));
+		notes += sizeof(note);
+		size -= sizeof(note);
+		uint64_t name = aligned(note.n_namesz), whole = name + aligned(note.n_descsz);
+
+		if (whole > size)
+			return 0;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(owner) &&
+		    !memcmp(notes, owner, sizeof(owner))) {
+			*id_ret = notes + name;
+			return note.n_descsz;
+		}
+		notes += whole;
+		size -= whole;
+	}
+	return 0;
+}
+
+size_t bh_elf_build_id(const void *data, uint64_t size, const uint8_t **id_ret)
+{
+	const uint8_t *bytes = data;
+	const char *why;
+	Elf64_Ehdr header;
+	Elf64_Phdr phdr;
+	size_t length = 0;
+
+	if (size < sizeof(header))
+		return 0;
+	memcpy(&header, bytes, sizeof(header));
+	if (check_header(&header, size, &why))
+		return 0;
+	for (unsigned int i = 0; !length && i < header.e_phnum; i++) {
+		memcpy(&phdr, bytes + header.e_phoff + i * sizeof(phdr), sizeof(phdr));
+		if (phdr.p_type == PT_NOTE && is_inside(phdr.p_offset, phdr.p_filesz, size))
+			length = find_build_id(bytes + phdr.p_offset, phdr.p_filesz, id_ret);
+	}
+	return length;
+}

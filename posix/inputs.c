@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "posix/internal.h"
 
 /* A table entry: what others see, and how its bytes are held. */
 struct entry {
@@ -370,6 +371,17 @@ static int open_file(struct entry *entry, struct stat *stat_ret)
 	return descriptor;
 }
 
+static void read_build_id(struct bh_input *input)
+{
+	const uint8_t *id;
+	size_t length = bh_elf_build_id(input->data, input->size, &id);
+
+	if (!length || length > BH_BUILD_ID_MAX)
+		return;
+	memcpy(input->build_id, id, length);
+	input->build_id_length = (uint8_t)length;
+}
+
 static int read_file(struct entry *entry)
 {
 	struct bh_input *input = &entry->input;
@@ -388,6 +400,8 @@ static int read_file(struct entry *entry)
 		entry->data_is_mapped = !ret;
 	}
 	close(descriptor);
+	if (!ret)
+		read_build_id(input);
 	return ret;
 }
 

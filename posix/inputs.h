@@ -26,6 +26,8 @@ enum bh_input_kind {
 	BH_INPUT_SPECIAL = 4, /* a device, socket or fifo: exists, cannot be opened */
 };
 
+#define BH_BUILD_ID_MAX 32u /* longer ones are no build-id */
+
 struct bh_input {
 	char *path;	     /* absolute host path, normalised; owned by the table */
 	uint8_t kind;	     /* enum bh_input_kind */
@@ -38,6 +40,9 @@ struct bh_input {
 			      * followed by its kind's digit and NUL); owned by the table */
 	size_t text_size;    /* bytes of text */
 	const uint8_t *data; /* file contents, mapped read-only and private; NULL until read */
+	/* Of an executable or library that was read and has one: what a linker calls it by, in ELF
+	 * note NT_GNU_BUILD_ID. */
+	uint8_t build_id[BH_BUILD_ID_MAX], build_id_length;
 };
 
 /* A table that looks at the host's file system at each first question. */

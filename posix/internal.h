@@ -320,6 +320,8 @@ struct bh_elf {
 };
 /* 0 or -ENOEXEC; *why_ret is then a short reason. Safe on any bytes. */
 int bh_elf_parse(const void *data, uint64_t size, struct bh_elf *elf_ret, const char **why_ret);
+/* The bytes of its build-id, in data; 0 if it has none, or isn't an ELF file. Safe on any bytes. */
+size_t bh_elf_build_id(const void *data, uint64_t size, const uint8_t **id_ret);
 
 /* entry.S: calls function(arg) on another stack, for what needs more than a kernel task has. */
 void bh_on_stack(void (*function)(void *), void *arg, void *stack_top);

@@ -182,7 +182,11 @@ static struct bh_error *images_write(struct bh_recorder *recorder)
 	return NULL;
 }
 
-static struct bh_trace_input input_convert(const struct bh_input *from)
+#define BUILD_ID_TEXT (2 * BH_BUILD_ID_MAX + 1)
+
+/* build_id: room for its text, which must live as long as the result. */
+static struct bh_trace_input input_convert(const struct bh_input *from,
+					   char build_id[BUILD_ID_TEXT])
 {
 	struct bh_trace_input input = {
 		.role = BH_TRACE_FILE,
@@ -198,6 +202,10 @@ static struct bh_trace_input input_convert(const struct bh_input *from)
 
 	if (input.was_read)
 		memcpy(input.hash, from->hash, sizeof(input.hash));
+	if (from->build_id_length) {
+		hex_format(from->build_id, from->build_id_length, build_id);
+		input.build_id = build_id;
+	}
 	return input;
 }
 
@@ -257,10 +265,11 @@ static struct bh_error *inputs_write(struct bh_recorder *recorder, int is_checkp
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct bh_input *input = bh_inputs_get(recorder->inputs, i);
+		char build_id[BUILD_ID_TEXT];
 
 		if (!input_is_news(recorder, i))
 			continue;
-		struct bh_trace_input converted = input_convert(input);
+		struct bh_trace_input converted = input_convert(input, build_id);
 		BH_TRY(bh_trace_write_input(recorder->writer, &converted));
 		if (!is_checkpoint)
 			recorder->input_states[i] = input->was_read ? INPUT_READ : INPUT_LOOKED_AT;
@@ -472,7 +481,9 @@ static void say_last_words(void *arg)
 	for (size_t i = 0; i < count; i++) {
 		if (!input_is_news(recorder, i))
 			continue;
-		struct bh_trace_input input = input_convert(bh_inputs_get(recorder->inputs, i));
+		char build_id[BUILD_ID_TEXT];
+		struct bh_trace_input input =
+			input_convert(bh_inputs_get(recorder->inputs, i), build_id);
 		if (bh_trace_last_words_input(recorder->writer, &input))
 			break;
 	}

@@ -357,10 +357,11 @@ static struct bh_error *file_fault(const struct bh_trace_input *input, const cha
 		snprintf(hex + 2 * i, 3, "%02x", input->hash[i]);
 	return bh_error_new(
 		BH_ERR_INPUT,
-		"%s: %s: put the recorded contents back (%" PRIu64 " bytes, XXH3-128 %s; of a "
+		"%s: %s: put the recorded contents back (%" PRIu64 " bytes, XXH3-128 %s%s%s; of a "
 		"Debian package's file: `apt install PACKAGE=VERSION`, old versions are on "
 		"snapshot.debian.org), or record the run again",
-		input->name, what, input->size, hex);
+		input->name, what, input->size, hex, input->build_id ? ", build-id " : "",
+		input->build_id ? input->build_id : "");
 }
 
 static struct bh_input input_convert(const struct bh_trace_input *from)

@@ -30,7 +30,9 @@ struct bh_gate {
 
 extern struct bh_gate bh_gate;
 
-/* Executes int3 (then ret); the tracer knows its address. Called when stop_event begins. */
+/* Executes int3 (then ret); the tracer knows its address. */
 void bh_gate_trap(void);
+/* The same, when stop_event or a later one begins: leaves nothing of stop_event in a register. */
+void bh_gate_stop(void);
 
 #endif

@@ -38,7 +38,7 @@ void bh_sim_event_begin(struct bh_sim *sim, struct bh_event *event)
 	if (sim->config.observer.event)
 		sim->config.observer.event(sim->config.observer.arg, event);
 	if (bh_gate.stop_event && event->event >= bh_gate.stop_event)
-		bh_gate_trap();
+		bh_gate_stop();
 }
 
 static struct bh_failure *failure_add(struct bh_sim_result *result)

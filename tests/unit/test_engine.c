@@ -2,7 +2,7 @@
 /*
  * The replay engine on a real recorded run: random walks of k moves forward and k back restore
  * every register and the state digest, across instructions, ticks, events and nodes; breakpoints,
- * watchpoints, threads and the ends of history.
+ * watchpoints, threads and the ends of history. Then walks and breakpoints of one node alone.
  *
  * Most walks compare registers and position at each state; of every DIGEST_WALKS-th all of memory
  * is compared too, which takes a hundred times as long.
@@ -597,6 +597,19 @@ static void test_ends(void)
 
 /* --- start --- */
 
+/* The walks again where only one node is there, whose events don't follow one another. */
+static void test_alone(const struct bh_trace *trace, const char *node, unsigned int walks)
+{
+	const struct bh_replay_options options = {
+		.find_kernel = find_kernel, .node = node, .cache_folder = "engine-run/feeds"};
+
+	printf("# %s alone\n", node);
+	must(bh_replay_create_alone(trace, &options, &replay));
+	test_walks(walks);
+	test_breakpoints();
+	bh_replay_destroy(replay);
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : record_example("engine-run", "blackhole.yaml");
@@ -631,6 +644,8 @@ int main(int argc, char **argv)
 	print_figures(&back_times);
 	print_figures(&digest_times);
 	bh_replay_destroy(replay);
+	if (argc < 2)
+		test_alone(trace, "r2", walks / 5);
 	check(waitpid(-1, &status, __WALL) == -1 && errno == ECHILD, "no process is left");
 	bh_trace_close(trace);
 	printf("1..%d\n", test_number);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A feed: the course of one node of a run, and all that came to it from outside, so that the node
- * can run again without the others (sim_alone.c). replayer/feed_pass.c writes it while the whole
+ * can run again without the others (sim_alone.c). replayer/node_feed.c writes it while the whole
  * runs; the simulator takes from it what the other nodes would have given, and replayer/rerun.c
  * compares with it.
  *

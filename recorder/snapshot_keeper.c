@@ -20,12 +20,19 @@
 #include "snapshots/snapshot.h"
 #include "traces/trace.h"
 
-/* A snapshot this often, in CPU time, or so much less often that they take this share of it. Before
- * the first one all pages are looked at, and written if there is no other CPU for that. */
+/*
+ * A snapshot this often, in CPU time, or so much less often that they take this share of it. What
+ * is left to another process costs, too: it takes the common caches, and frames that would be used
+ * again at once aren't. Before the first one all pages are looked at, and written if there is no
+ * other CPU for that.
+ */
 #define SPACING_NS	    600000000ull
 #define SHARE		    150u
-#define PAGE_NS		    200u
+#define FROZEN_PAGE_NS	    2000u
+#define FIRST_NS	    8000000u
+#define PAGE_NS		    800u
 #define PAGE_ALONE_NS	    2000u
+#define PAGE		    4096u
 #define FIRST_TO_NEXT	    2u
 #define FIRST_LOOK_NS	    100000000ull /* from one question whether it is time to the next */
 #define SNAPSHOTS_MAX_BYTES (1ull << 30)
@@ -96,7 +103,8 @@ static uint64_t first_cost_ns(const struct bh_snapshot_keeper *keeper)
 		resident = of_files;
 	if (file)
 		fclose(file);
-	return (uint64_t)(resident - of_files) * (keeper->is_alone ? PAGE_ALONE_NS : PAGE_NS);
+	return FIRST_NS +
+	       (uint64_t)(resident - of_files) * (keeper->is_alone ? PAGE_ALONE_NS : PAGE_NS);
 }
 
 static uint64_t spacing_of(const struct bh_snapshot_keeper *keeper, uint64_t cost_ns)
@@ -180,6 +188,8 @@ static struct bh_error *take(struct bh_snapshot_keeper *keeper, struct bh_sim *s
 	/* The next one will be cheaper. */
 	if (!keeper->count++)
 		cost_ns /= FIRST_TO_NEXT;
+	for (size_t i = 0; i < frozen.part_count; i++)
+		cost_ns += (frozen.parts[i].end - frozen.parts[i].start) / PAGE * FROZEN_PAGE_NS;
 	keeper->is_writing = 1;
 	keeper->next_ns = end_ns + spacing_of(keeper, cost_ns);
 	return NULL;

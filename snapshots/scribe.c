@@ -3,7 +3,6 @@
 #include "snapshots/scribe.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,6 +16,13 @@
 #define STACK_BYTES 65536ul
 /* So that it is seen soon that the other process is gone. */
 #define WRITE_BYTES (4ul << 20)
+
+void bh_scribe_init(struct bh_scribe *scribe)
+{
+	memset(scribe, 0, sizeof(*scribe));
+	if (sched_getaffinity(0, sizeof(scribe->cpus), &scribe->cpus))
+		CPU_ZERO(&scribe->cpus);
+}
 
 void bh_scribe_free(struct bh_scribe *scribe)
 {
@@ -70,6 +76,8 @@ static int write_jobs(void *arg)
 	const struct bh_scribe *scribe = arg;
 
 	bh_raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
+	/* Of no CPU it is refused, and nothing changes. */
+	bh_raw_call(SYS_sched_setaffinity, 0, sizeof(scribe->cpus), (long)&scribe->cpus);
 	for (size_t i = 0; i < scribe->job_count; i++)
 		if (write_job(scribe, &scribe->jobs[i]))
 			bh_raw_call(SYS_exit_group, 1, 0, 0);

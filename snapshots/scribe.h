@@ -7,6 +7,7 @@
 #ifndef BH_SNAPSHOTS_SCRIBE_H
 #define BH_SNAPSHOTS_SCRIBE_H
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,8 +18,8 @@ struct bh_scribe_job {
 	uint64_t at; /* offset in the file */
 };
 
-/* Zero-filled is one without work. */
 struct bh_scribe {
+	cpu_set_t cpus; /* that it may use, whatever this process has been bound to since */
 	struct bh_scribe_job *jobs;
 	size_t job_count, job_room;
 	uint8_t *stack;
@@ -27,6 +28,7 @@ struct bh_scribe {
 	uint64_t cost_ns; /* CPU time of the last piece of work */
 };
 
+void bh_scribe_init(struct bh_scribe *scribe);
 void bh_scribe_free(struct bh_scribe *scribe);
 /* Adds to the next piece of work, while nothing is being written. Non-zero without memory. */
 int bh_scribe_add(struct bh_scribe *scribe, const void *start, size_t size, uint64_t at);

@@ -81,6 +81,7 @@ struct bh_snapshots *bh_snapshots_create(const struct bh_snapshots_config *confi
 	if (!snapshots)
 		return NULL;
 	snapshots->config = *config;
+	bh_scribe_init(&snapshots->scribe);
 	snapshots->folder = strdup(config->folder);
 	snapshots->fd = open(config->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	snapshots->memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);

@@ -58,3 +58,18 @@ uint64_t bh_event_digest(uint64_t digest, const struct bh_event *event)
 
 	return bh_hash64(words, sizeof(words));
 }
+
+size_t bh_event_numbers_before(const uint64_t *numbers, size_t count, uint64_t event)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (numbers[middle] < event)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}

@@ -98,4 +98,7 @@ uint64_t bh_event_hash(const void *bytes, size_t length);
 /* The rolling digest: state to hash one more event into. Starts at 0. */
 uint64_t bh_event_digest(uint64_t digest, const struct bh_event *event);
 
+/* How many of these numbers, which ascend, come before that of the event. */
+size_t bh_event_numbers_before(const uint64_t *numbers, size_t count, uint64_t event);
+
 #endif

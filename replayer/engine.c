@@ -498,18 +498,10 @@ uint32_t bh_replay_only_node(const struct bh_replay *replay)
 /* How many of its events come before this one. */
 static size_t own_before(const struct bh_replay *replay, uint64_t event)
 {
-	size_t low = 0, high;
-	const uint64_t *events = own_events(replay, &high);
+	size_t count;
+	const uint64_t *events = own_events(replay, &count);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (events[middle] < event)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bh_event_numbers_before(events, count, event);
 }
 
 int bh_replay_has_event(const struct bh_replay *replay, uint64_t event)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/event.h"
 #include "common/host_time.h"
 #include "replayer/timeline_internal.h"
 
@@ -25,22 +26,6 @@ int bh_timeline_quicken(struct bh_timeline *timeline, int is_quick)
 	return former;
 }
 
-/* How many events come before this one. */
-static size_t count_before(const struct bh_timeline_config *config, uint64_t event)
-{
-	size_t low = 0, high = config->event_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (config->events[middle] < event)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 uint64_t bh_timeline_first_event(const struct bh_timeline *timeline)
 {
 	return timeline->config.events ? timeline->config.events[0] : 1;
@@ -52,7 +37,7 @@ uint64_t bh_timeline_event_before(const struct bh_timeline *timeline, uint64_t e
 
 	if (!config->events)
 		return event - 1;
-	size_t count = count_before(config, event);
+	size_t count = bh_event_numbers_before(config->events, config->event_count, event);
 
 	return config->events[count ? count - 1 : 0];
 }
@@ -63,7 +48,7 @@ uint64_t bh_timeline_event_from(const struct bh_timeline *timeline, uint64_t eve
 
 	if (!config->events)
 		return event;
-	size_t count = count_before(config, event);
+	size_t count = bh_event_numbers_before(config->events, config->event_count, event);
 
 	return config->events[count < config->event_count ? count : config->event_count - 1];
 }

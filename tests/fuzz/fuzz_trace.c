@@ -83,16 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef BH_LIBFUZZER
-
-static uint64_t random_next(void)
-{
-	static uint64_t state = 88172645463325252u;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
+#include "tests/random.h"
 
 static void mutate_and_run(const uint8_t *bytes, size_t length)
 {

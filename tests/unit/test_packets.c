@@ -12,6 +12,7 @@
 #include "common/hash.h"
 #include "replayer/packet_pass.h"
 #include "replayer/packet_table.h"
+#include "tests/random.h"
 #include "tests/unit/made_trace.h"
 
 static int count, failures;
@@ -21,16 +22,6 @@ static void ok(int is_right, const char *what)
 	count++;
 	failures += !is_right;
 	printf("%sok %d - %s\n", is_right ? "" : "not ", count, what);
-}
-
-static uint64_t random_next(void)
-{
-	static uint64_t state = 88172645463325252u;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
 }
 
 /* --- frames --- */

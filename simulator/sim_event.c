@@ -37,8 +37,7 @@ void bh_sim_event_begin(struct bh_sim *sim, struct bh_event *event)
 	bh_gate.digest = result->digest;
 	if (sim->config.observer.event)
 		sim->config.observer.event(sim->config.observer.arg, event);
-	if (bh_gate.stop_event && event->event >= bh_gate.stop_event)
-		bh_gate_stop();
+	bh_gate_pass();
 }
 
 static struct bh_failure *failure_add(struct bh_sim_result *result)

@@ -595,6 +595,58 @@ static void test_ends(void)
 	printf("# from beginning to end: %.0f ms\n", (now_us() - start_us) / 1e3);
 }
 
+/* --- stops on the way --- */
+
+#define STOP_PLACES 16
+
+/* In a process of its own, so that the replay has the same memory to begin with. */
+static void __attribute__((noreturn))
+take_digests(const struct bh_trace *trace, int stops_at_all, int pipe_end)
+{
+	uint64_t digest, event = 1;
+
+	must(bh_replay_create(trace, find_kernel, NULL, &replay));
+	for (unsigned int i = 0; i < STOP_PLACES; i++) {
+		uint64_t place = 1 + last_event * (i + 1) / (STOP_PLACES + 1);
+		for (; stops_at_all && event < place; event++)
+			seek_to((struct bh_position){event, 0, 0});
+		seek_to((struct bh_position){place, 0, 0});
+		must(bh_replay_state_digest(replay, &digest));
+		if (write(pipe_end, &digest, sizeof(digest)) != sizeof(digest))
+			_exit(1);
+	}
+	bh_replay_destroy(replay);
+	_exit(0);
+}
+
+/* Where the replay stopped before shows nowhere: not in a register that a function saves, nor in
+ * what it leaves on a stack. */
+static void test_stops(const struct bh_trace *trace)
+{
+	uint64_t digests[2][STOP_PLACES] = {{0}};
+	int pipe_ends[2], is_ok = 1;
+
+	fflush(stdout);
+	for (int stops_at_all = 0; stops_at_all < 2; stops_at_all++) {
+		if (pipe(pipe_ends))
+			abort();
+		if (!fork())
+			take_digests(trace, stops_at_all, pipe_ends[1]);
+		close(pipe_ends[1]);
+		for (unsigned int i = 0; i < STOP_PLACES; i++)
+			is_ok = is_ok && read(pipe_ends[0], &digests[stops_at_all][i], 8) == 8;
+		close(pipe_ends[0]);
+		wait(NULL);
+	}
+	for (unsigned int i = 0; i < STOP_PLACES; i++)
+		if (digests[0][i] != digests[1][i]) {
+			printf("# place %u: %016lx, and %016lx after stops at all events\n", i,
+			       digests[0][i], digests[1][i]);
+			is_ok = 0;
+		}
+	check(is_ok, "a state is the same whether or not the replay stopped on the way to it");
+}
+
 /* --- start --- */
 
 /* The walks again where only one node is there, whose events don't follow one another. */
@@ -625,6 +677,7 @@ int main(int argc, char **argv)
 	printf("# seed %u\n", seed);
 	must(bh_trace_open(path, &trace));
 	last_event = bh_trace_event_count(trace);
+	test_stops(trace);
 	double start_us = now_us();
 	must(bh_replay_create(trace, find_kernel, NULL, &replay));
 	printf("# started in %.0f ms, %lu events\n", (now_us() - start_us) / 1e3, last_event);

@@ -93,6 +93,7 @@ struct bh_copy {
 	/* What it takes to come here from the beginning, in CPU time and stops: only to choose
 	 * checkpoints. Not the time by the clock, in which other work may have had the CPU. */
 	uint64_t cost_ns;
+	uint64_t run_start_ns;	    /* its CPU time when it began to run last */
 	uint64_t pages;		    /* a checkpoint's own ones, about */
 	struct bh_gate gate;	    /* as it was after so many resumes; see bh_copy_gate() */
 	uint64_t gate_resumes;	    /* 0: it wasn't read */
@@ -135,6 +136,11 @@ int bh_copy_is_planted(const struct bh_copy *copy, uint64_t address);
  * the beginning of the next one. */
 struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limits,
 			     struct bh_end *end_ret);
+/* The same in two parts, from the beginning of an event, not counting: meanwhile others may be
+ * moved, and nothing else be done with this one than to destroy it. */
+struct bh_error *bh_copy_run_begin(struct bh_copy *copy, const struct bh_limits *limits);
+struct bh_error *bh_copy_run_end(struct bh_copy *copy, const struct bh_limits *limits,
+				 struct bh_end *end_ret);
 /* One instruction from an exact position, counting; ignores what is planted. */
 struct bh_error *bh_copy_step(struct bh_copy *copy, const struct bh_limits *limits,
 			      struct bh_end *end_ret);

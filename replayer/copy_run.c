@@ -442,11 +442,9 @@ static struct bh_error *leave_start(struct bh_copy *copy, const struct bh_limits
 	return NULL;
 }
 
-static struct bh_error *run_freely(struct bh_copy *copy, const struct bh_limits *limits,
-				   struct bh_end *end)
+/* Lets it run freely, with the probes in its text. */
+static struct bh_error *set_off(struct bh_copy *copy, const struct bh_limits *limits)
 {
-	struct bh_error *error = NULL;
-
 	const struct bh_probe_set *wanted =
 		bh_copy_uses_probes(copy, limits) ? limits->probes : NULL;
 	uint64_t displaced = wanted ? bh_probe_set_displaced(wanted, bh_copy_pc(copy), 0) : 0;
@@ -457,22 +455,52 @@ static struct bh_error *run_freely(struct bh_copy *copy, const struct bh_limits 
 		bh_copy_disarm(copy);
 		copy->armed = wanted;
 		if (wanted)
-			error = bh_probe_set_arm(wanted, copy);
+			BH_TRY(bh_probe_set_arm(wanted, copy));
 	}
-	if (!error)
-		error = bh_tracee_resume(copy->tracee, 0, 0);
-	if (!error)
-		error = wait_for_end(copy, end);
+	return bh_tracee_resume(copy->tracee, 0, 0);
+}
+
+static struct bh_error *await(struct bh_copy *copy, struct bh_end *end)
+{
+	struct bh_error *error = wait_for_end(copy, end);
+
 	/* Who is stopped at a breakpoint may run on from there. */
 	if (error || end->kind != BH_END_PLANTED)
 		bh_copy_disarm(copy);
 	return error;
 }
 
+/* Where and when it stopped. */
+static void note_end(struct bh_copy *copy, const struct bh_limits *limits, const struct bh_end *end)
+{
+	settle(copy, limits, end);
+	uint64_t end_ns = bh_tracee_cpu_ns(copy->tracee);
+	copy->cost_ns +=
+		BH_STOP_NS + (end_ns > copy->run_start_ns ? end_ns - copy->run_start_ns : 0);
+}
+
+struct bh_error *bh_copy_run_begin(struct bh_copy *copy, const struct bh_limits *limits)
+{
+	copy->run_start_ns = bh_tracee_cpu_ns(copy->tracee);
+	BH_TRY(set_stop_event(copy, limits->stop_event));
+	BH_TRY(bh_tracee_watch(copy->tracee, NULL, 0));
+	return set_off(copy, limits);
+}
+
+struct bh_error *bh_copy_run_end(struct bh_copy *copy, const struct bh_limits *limits,
+				 struct bh_end *end_ret)
+{
+	struct bh_end end = {0};
+
+	BH_TRY(await(copy, &end));
+	note_end(copy, limits, &end);
+	*end_ret = end;
+	return NULL;
+}
+
 struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limits,
 			     struct bh_end *end_ret)
 {
-	uint64_t start_ns = bh_tracee_cpu_ns(copy->tracee);
 	struct bh_end end = {0};
 	int is_done = 0;
 
@@ -480,6 +508,7 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 	 */
 	if (copy->is_exact && bh_copy_is_at_gate(copy))
 		return bh_copy_step(copy, limits, end_ret);
+	copy->run_start_ns = bh_tracee_cpu_ns(copy->tracee);
 	BH_TRY(set_stop_event(copy, limits->stop_event));
 	if (copy->is_counting) {
 		struct bh_tick_state state = {copy->position.tick, limits->stop_tick};
@@ -494,11 +523,11 @@ struct bh_error *bh_copy_run(struct bh_copy *copy, const struct bh_limits *limit
 		BH_TRY(leave_start(copy, limits, &end, &is_done));
 	/* Where that had to map memory in the process, it was switched off. */
 	BH_TRY(bh_tracee_watch(copy->tracee, limits->watch_addresses, limits->watch_dr7));
-	if (!is_done)
-		BH_TRY(run_freely(copy, limits, &end));
-	settle(copy, limits, &end);
-	uint64_t end_ns = bh_tracee_cpu_ns(copy->tracee);
-	copy->cost_ns += BH_STOP_NS + (end_ns > start_ns ? end_ns - start_ns : 0);
+	if (!is_done) {
+		BH_TRY(set_off(copy, limits));
+		BH_TRY(await(copy, &end));
+	}
+	note_end(copy, limits, &end);
 	*end_ret = end;
 	return NULL;
 }

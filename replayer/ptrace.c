@@ -67,6 +67,9 @@ static struct bh_error *ptrace_error(const struct bh_tracee *tracee, const char 
 			    what, (int)tracee->pid, strerror(errno));
 }
 
+/* The CPUs that the tracer gave up when it was pinned to one. */
+static cpu_set_t other_cpus;
+
 /* The thread pointer of the simulator, equal in tracer and tracee. */
 static uint64_t own_fs_base(void)
 {
@@ -89,7 +92,24 @@ struct bh_error *bh_tracee_pin(void *former_ret, size_t size)
 	if (sched_setaffinity(0, sizeof(one), &one))
 		return bh_error_new(BH_ERR_MACHINE, "cannot pin the replay to CPU %d (%s)", cpu,
 				    strerror(errno));
+	CPU_ZERO(&other_cpus);
+	memcpy(&other_cpus, former_ret, size < sizeof(other_cpus) ? size : sizeof(other_cpus));
+	CPU_CLR(cpu, &other_cpus);
 	return NULL;
+}
+
+int bh_tracee_send_away(struct bh_tracee *tracee)
+{
+	return CPU_COUNT(&other_cpus) > 0 &&
+	       !sched_setaffinity(tracee->pid, sizeof(other_cpus), &other_cpus);
+}
+
+void bh_tracee_call_back(struct bh_tracee *tracee)
+{
+	cpu_set_t mine;
+
+	if (!sched_getaffinity(0, sizeof(mine), &mine))
+		sched_setaffinity(tracee->pid, sizeof(mine), &mine);
 }
 
 /* Where the host refuses it, stops just take longer. */

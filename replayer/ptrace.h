@@ -38,6 +38,12 @@ struct bh_wait {
 /* Pins the calling process to the CPU it runs on; the former mask goes to *former_ret. */
 struct bh_error *bh_tracee_pin(void *former_ret, size_t size);
 
+/* Lets the tracee run on the other CPUs that the calling process had before bh_tracee_pin(), beside
+ * the tracer and what it runs with. Returns 0, and does nothing, if there were none. */
+int bh_tracee_send_away(struct bh_tracee *tracee);
+/* To the tracer's CPU again. */
+void bh_tracee_call_back(struct bh_tracee *tracee);
+
 /*
  * Programs must not read the processor's counter of time (posix/traps.c), and at each switch
  * between two processes of which only one must not, the host changes that, which can take longer

@@ -61,6 +61,8 @@ struct bh_error *bh_timeline_create(const struct bh_timeline_config *config,
 	if (!timeline)
 		return bh_error_new(BH_ERR_NOMEM, "out of memory");
 	timeline->config = *config;
+	if (!config->ahead_ns)
+		timeline->config.ahead_ns = BH_AHEAD_NS;
 	timeline->space.after_fork = config->after_fork;
 	timeline->space.explain_exit = config->explain_exit;
 	timeline->space.explain_arg = config->arg;
@@ -144,22 +146,30 @@ static void run_snapshot(void *arg)
 	config->run_snapshot(config->run_arg, run->number);
 }
 
-struct bh_error *bh_timeline_use_snapshot(struct bh_timeline *timeline, struct bh_position position)
+int bh_timeline_wants_snapshot(const struct bh_timeline *timeline, struct bh_position position,
+			       size_t *number_ret)
 {
 	const struct bh_copy *nearest = bh_checkpoints_find(&timeline->checkpoints, position, 1);
-	struct snapshot_run run = {timeline, timeline->snapshot_count};
-	struct bh_copy *copy;
+	size_t number = timeline->snapshot_count;
 
 	/* Strictly before: who comes to it may want to know what is just before it. */
-	while (run.number && timeline->snapshots[run.number - 1].event >= position.event)
-		run.number--;
-	if (!run.number-- || !nearest)
+	while (number && timeline->snapshots[number - 1].event >= position.event)
+		number--;
+	if (!number-- || !nearest)
+		return 0;
+	*number_ret = number;
+	return timeline->snapshots[number].event > nearest->position.event &&
+	       timeline->snapshots[number].cost_ns >= nearest->cost_ns + BH_SNAPSHOT_WORTH_NS;
+}
+
+struct bh_error *bh_timeline_use_snapshot(struct bh_timeline *timeline, struct bh_position position)
+{
+	struct snapshot_run run = {timeline, 0};
+	struct bh_copy *copy;
+
+	if (!bh_timeline_wants_snapshot(timeline, position, &run.number))
 		return NULL;
 	const struct bh_timeline_snapshot *snapshot = &timeline->snapshots[run.number];
-
-	if (snapshot->event <= nearest->position.event ||
-	    snapshot->cost_ns < nearest->cost_ns + BH_SNAPSHOT_WORTH_NS)
-		return NULL;
 	struct bh_error *error =
 		bh_copy_start_at(&timeline->space, run_snapshot, &run, snapshot->event, &copy);
 
@@ -248,8 +258,7 @@ void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy)
 	timeline->position = copy->position;
 }
 
-/* Here current's way has a checkpoint. */
-static void set_base(struct bh_timeline *timeline)
+void bh_timeline_set_base(struct bh_timeline *timeline)
 {
 	timeline->base_cost_ns = timeline->current->cost_ns;
 	timeline->base_faults = bh_tracee_page_faults(timeline->current->tracee);
@@ -261,7 +270,7 @@ struct bh_error *bh_timeline_restore(struct bh_timeline *timeline, struct bh_cop
 
 	BH_TRY(bh_copy_fork(checkpoint, &copy));
 	bh_timeline_set_current(timeline, copy);
-	set_base(timeline);
+	bh_timeline_set_base(timeline);
 	return NULL;
 }
 
@@ -273,7 +282,7 @@ struct bh_error *bh_timeline_checkpoint(struct bh_timeline *timeline, uint64_t l
 		return NULL;
 	current->pages = bh_tracee_page_faults(current->tracee) - timeline->base_faults;
 	BH_TRY(bh_checkpoints_add(&timeline->checkpoints, current, current->cost_ns));
-	set_base(timeline);
+	bh_timeline_set_base(timeline);
 	return NULL;
 }
 

@@ -31,6 +31,9 @@ struct bh_timeline_config {
 	 * here; NULL: from 1 on, all do. */
 	const uint64_t *events;
 	size_t event_count;
+	/* A search backwards runs the next piece on another CPU while it looks at one that costs
+	 * more than this. 0: if that pays. */
+	uint64_t ahead_ns;
 	/* Looks at a copy that stopped at the gate: the first event that isn't as in the trace, or
 	 * 0. History ends there. May be NULL. */
 	uint64_t (*find_divergence)(void *arg, struct bh_copy *copy);

@@ -20,6 +20,10 @@
 /* Long stretches of single steps leave one this often. */
 #define BH_CHECKPOINT_STEPS 256
 
+/* What a piece of a search backwards must cost, so that it pays to search the one before it at the
+ * same time. */
+#define BH_AHEAD_NS 20000000ull
+
 /* It pays to restore a snapshot that spares so long a way. */
 #define BH_SNAPSHOT_WORTH_NS 200000000ull
 
@@ -69,12 +73,16 @@ uint64_t bh_timeline_spacing(uint64_t cost_ns, uint64_t faults);
 /* History ends where the replay leaves the trace: there the first event differs or is missing. Its
  * number; 0: copy didn't leave it. */
 uint64_t bh_timeline_diverges(struct bh_timeline *timeline, struct bh_copy *copy);
-/* Makes a checkpoint of the last snapshot before position, if that is much nearer than the last
- * checkpoint. One that can't be restored is none. */
+/* Is the last snapshot before position, number_ret, much nearer than the last checkpoint? */
+int bh_timeline_wants_snapshot(const struct bh_timeline *timeline, struct bh_position position,
+			       size_t *number_ret);
+/* Makes a checkpoint of that one, if so. One that can't be restored is none. */
 struct bh_error *bh_timeline_use_snapshot(struct bh_timeline *timeline,
 					  struct bh_position position);
 /* Makes copy the current one and destroys the former. */
 void bh_timeline_set_current(struct bh_timeline *timeline, struct bh_copy *copy);
+/* Here current's way has a checkpoint. */
+void bh_timeline_set_base(struct bh_timeline *timeline);
 /* Makes a fork of the checkpoint the current copy. */
 struct bh_error *bh_timeline_restore(struct bh_timeline *timeline, struct bh_copy *checkpoint);
 /* Leaves a checkpoint here if the way here from the last one cost more than limit_ns. */

@@ -32,8 +32,8 @@ extern struct bh_gate bh_gate;
 
 /* Executes int3 (then ret); the tracer knows its address. */
 void bh_gate_trap(void);
-/* gate.event has begun: traps if it is stop_event or a later one. What follows can't tell whether it
- * did. */
+/* gate.event has begun: traps if it is stop_event or a later one. What follows can't tell whether
+ * it did. */
 void bh_gate_pass(void);
 
 #endif

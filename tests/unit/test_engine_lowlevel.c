@@ -492,7 +492,9 @@ int main(int argc, char **argv)
 {
 	unsigned int seed =
 		argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 0) : (unsigned int)time(NULL);
-	struct bh_timeline_config config = {.run = run_machine, .last_event = EVENTS};
+	/* Pieces are searched two at a time, however short. */
+	struct bh_timeline_config config = {
+		.run = run_machine, .last_event = EVENTS, .ahead_ns = 1};
 	struct bh_tick_layout layout = {text, 0, TEXT_BYTES, entries, FUNCTIONS, STUBS};
 	struct bh_tick_text *tick_text;
 	struct bh_timeline *timeline;

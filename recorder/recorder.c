@@ -603,8 +603,11 @@ struct bh_error *bh_recorder_finish(struct bh_recorder *recorder, const char *su
 	BH_TRY(inputs_write(recorder, 0));
 	BH_TRY(bh_trace_writer_finish(recorder->writer, summary_json, recorder->result->digest,
 				      recorder->result->node_digests));
-	if (recorder->snapshots)
-		bh_snapshot_keeper_finish(recorder->snapshots, recorder->config.trace_path);
+	if (recorder->snapshots) {
+		uint8_t key[16];
+		bh_trace_writer_key(recorder->writer, key);
+		bh_snapshot_keeper_finish(recorder->snapshots, key);
+	}
 	return NULL;
 }
 

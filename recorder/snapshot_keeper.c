@@ -18,7 +18,6 @@
 #include "simulator/gate.h"
 #include "simulator/link.h"
 #include "snapshots/snapshot.h"
-#include "traces/trace.h"
 
 /*
  * A snapshot this often, in CPU time, or so much less often that they take this share of it. What
@@ -135,7 +134,30 @@ static int add_range(struct bh_snapshot_keeper *keeper, size_t *count_io,
 	return 0;
 }
 
-/* What frames have, in the keeper's ranges. */
+static int add_areas(struct bh_snapshot_keeper *keeper, const struct bh_frame_pool *pool,
+		     size_t *count_io)
+{
+	struct bh_frame_memory memory;
+
+	while ((memory = bh_frame_pool_area(pool, *count_io)).size)
+		if (add_range(keeper, count_io, &memory))
+			return -1;
+	return 0;
+}
+
+/* The keeper's ranges: areas, then their parts. */
+static void tell_frozen(const struct bh_snapshot_keeper *keeper, size_t areas, size_t count,
+			struct bh_snapshot_frozen *frozen_ret)
+{
+	*frozen_ret = (struct bh_snapshot_frozen){
+		.memory = keeper->ranges,
+		.memory_count = areas,
+		.parts = keeper->ranges + areas,
+		.part_count = count - areas,
+	};
+}
+
+/* What frames have. */
 static int frames_frozen(struct bh_snapshot_keeper *keeper, const struct bh_frame_pool *pool,
 			 struct bh_snapshot_frozen *frozen_ret)
 {
@@ -143,19 +165,42 @@ static int frames_frozen(struct bh_snapshot_keeper *keeper, const struct bh_fram
 	size_t count = 0, areas;
 	uint32_t slab = 0;
 
-	while ((memory = bh_frame_pool_area(pool, count)).size)
-		if (add_range(keeper, &count, &memory))
-			return -1;
+	if (add_areas(keeper, pool, &count))
+		return -1;
 	areas = count;
 	while ((memory = bh_frame_pool_part(pool, &slab)).size)
 		if (add_range(keeper, &count, &memory))
 			return -1;
-	*frozen_ret = (struct bh_snapshot_frozen){
-		.memory = keeper->ranges,
-		.memory_count = areas,
-		.parts = keeper->ranges + areas,
-		.part_count = count - areas,
-	};
+	tell_frozen(keeper, areas, count, frozen_ret);
+	return 0;
+}
+
+/* Room for as many frames as there are, which are to be used by the time that these are frozen. */
+static int frames_to_come(struct bh_snapshot_keeper *keeper, struct bh_frame_pool *pool,
+			  struct bh_snapshot_frozen *frozen_ret)
+{
+	struct bh_frame_memory memory;
+	size_t count = 0, areas, left = 0;
+	uint32_t slab = 0;
+
+	while (!keeper->is_alone && (memory = bh_frame_pool_part(pool, &slab)).size)
+		left += memory.size;
+	size_t wanted = left;
+
+	for (size_t i = 0; left; i++, left -= memory.size) {
+		memory = bh_frame_pool_unused(pool, i, left);
+		if (!memory.start)
+			return -1;
+	}
+	if (add_areas(keeper, pool, &count))
+		return -1;
+	areas = count;
+	for (size_t i = 0; wanted; i++, wanted -= memory.size) {
+		memory = bh_frame_pool_unused(pool, i, wanted);
+		if (memory.size && add_range(keeper, &count, &memory))
+			return -1;
+	}
+	tell_frozen(keeper, areas, count, frozen_ret);
 	return 0;
 }
 
@@ -205,7 +250,7 @@ static struct bh_error *prepare(struct bh_snapshot_keeper *keeper, struct bh_sim
 		return NULL;
 	}
 	BH_TRY(bh_posix_before_snapshot());
-	if (frames_frozen(keeper, bh_sim_frames(sim), &frozen)) {
+	if (frames_to_come(keeper, bh_sim_frames(sim), &frozen)) {
 		keeper->next_ns = UINT64_MAX;
 		return NULL;
 	}
@@ -239,21 +284,8 @@ struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, stru
 				   : prepare(keeper, sim, now_ns);
 }
 
-void bh_snapshot_keeper_finish(struct bh_snapshot_keeper *keeper, const char *trace_path)
+void bh_snapshot_keeper_finish(struct bh_snapshot_keeper *keeper, const uint8_t key[16])
 {
-	struct bh_trace *trace;
-	uint8_t key[16];
-
-	if (!keeper->count)
-		return;
-	struct bh_error *error = bh_trace_open_for_replay(trace_path, &trace);
-
-	if (error) {
-		/* It went where it can't be read from. */
-		bh_error_free(error);
-		return;
-	}
-	bh_trace_key(trace, key);
-	bh_trace_close(trace);
-	bh_snapshots_finish(keeper->snapshots, key);
+	if (keeper->count)
+		bh_snapshots_finish(keeper->snapshots, key);
 }

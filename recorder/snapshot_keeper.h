@@ -23,7 +23,7 @@ void bh_snapshot_keeper_destroy(struct bh_snapshot_keeper *keeper);
  * each process that is made of that, it returns with *is_restored_ret set. */
 struct bh_error *bh_snapshot_keeper_look(struct bh_snapshot_keeper *keeper, struct bh_sim *sim,
 					 uint64_t host_ns, int *is_restored_ret);
-/* The run's trace is whole; of a keeper that took none nothing is kept. */
-void bh_snapshot_keeper_finish(struct bh_snapshot_keeper *keeper, const char *trace_path);
+/* The run's trace is whole and has this key; of a keeper that took none nothing is kept. */
+void bh_snapshot_keeper_finish(struct bh_snapshot_keeper *keeper, const uint8_t key[16]);
 
 #endif

@@ -12,7 +12,7 @@ static const struct {
 	uint32_t bytes, per_slab;
 } size_classes[BH_FRAME_CLASS_COUNT] = {{192, 256}, {1536, 64}, {BH_FRAME_LENGTH_MAX, 4}};
 
-/* Addresses are reserved by so much, and memory used as slabs come. */
+/* Addresses are reserved by so much, and memory used as slabs come. Few areas hold all frames. */
 #define AREA_BYTES (32ul << 20)
 #define PAGE	   4096ul
 
@@ -28,7 +28,7 @@ struct bh_frame_slab {
 	struct bh_frame *frames;
 	unsigned char *data;
 	size_t size; /* of the data */
-	uint32_t in_use;
+	uint32_t in_use, side;
 };
 
 static struct bh_frame_area *area_create(void)
@@ -52,18 +52,17 @@ static struct bh_frame_area *area_create(void)
 /* size: whole pages. */
 static unsigned char *area_take(struct bh_frame_pool *pool, size_t size)
 {
-	struct bh_frame_area *area = pool->areas;
+	struct bh_frame_area **at = &pool->areas;
 
-	if (!area || AREA_BYTES - area->used < size) {
-		area = area_create();
-		if (!area)
-			return NULL;
-		area->next = pool->areas;
-		pool->areas = area;
-	}
-	unsigned char *data = area->start + area->used;
+	while (*at && AREA_BYTES - (*at)->used < size)
+		at = &(*at)->next;
+	if (!*at)
+		*at = area_create();
+	if (!*at)
+		return NULL;
+	unsigned char *data = (*at)->start + (*at)->used;
 
-	area->used += size;
+	(*at)->used += size;
 	return data;
 }
 
@@ -97,14 +96,15 @@ static int pool_grow(struct bh_frame_pool *pool, unsigned int size_class)
 		return 0;
 	}
 	slab->in_use = 0;
+	slab->side = pool->side;
 	for (uint32_t i = 0; i < count; i++) {
 		struct bh_frame *frame = &slab->frames[i];
 
 		frame->size_class = (uint8_t)size_class;
 		frame->slab = pool->slab_count;
 		frame->data = slab->data + i * stride;
-		frame->next = pool->free[size_class];
-		pool->free[size_class] = frame;
+		frame->next = pool->free[pool->side][size_class];
+		pool->free[pool->side][size_class] = frame;
 	}
 	pool->slab_count++;
 	return 1;
@@ -132,12 +132,15 @@ struct bh_frame *bh_frame_reserve(struct bh_frame_pool *pool, size_t length)
 	assert(length <= BH_FRAME_LENGTH_MAX);
 	while (length > size_classes[size_class].bytes)
 		size_class++;
-	if (!pool->free[size_class] && !pool_grow(pool, size_class))
+
+	struct bh_frame **free = &pool->free[pool->side][size_class];
+
+	if (!*free && !pool_grow(pool, size_class))
 		return NULL;
 
-	struct bh_frame *frame = pool->free[size_class];
+	struct bh_frame *frame = *free;
 
-	pool->free[size_class] = frame->next;
+	*free = frame->next;
 	pool->slabs[frame->slab].in_use++;
 	*frame = (struct bh_frame){
 		.data = frame->data,
@@ -185,9 +188,12 @@ void bh_frame_release(struct bh_frame_pool *pool, struct bh_frame *frame)
 		bh_frame_list_append(&pool->released, frame);
 		return;
 	}
-	pool->slabs[frame->slab].in_use--;
-	frame->next = pool->free[frame->size_class];
-	pool->free[frame->size_class] = frame;
+	struct bh_frame_slab *slab = &pool->slabs[frame->slab];
+	struct bh_frame **free = &pool->free[slab->side][frame->size_class];
+
+	slab->in_use--;
+	frame->next = *free;
+	*free = frame;
 }
 
 struct bh_frame *bh_frame_make_writable(struct bh_frame_pool *pool, struct bh_frame *frame)
@@ -203,10 +209,26 @@ struct bh_frame *bh_frame_make_writable(struct bh_frame_pool *pool, struct bh_fr
 
 /* --- frozen --- */
 
+struct bh_frame_memory bh_frame_pool_unused(struct bh_frame_pool *pool, size_t number, size_t size)
+{
+	struct bh_frame_area **at = &pool->areas;
+
+	while (*at && number--)
+		at = &(*at)->next;
+	if (!*at)
+		*at = area_create();
+	if (!*at)
+		return (struct bh_frame_memory){NULL, 0};
+	size_t left = AREA_BYTES - (*at)->used;
+
+	return (struct bh_frame_memory){(*at)->start + (*at)->used, size < left ? size : left};
+}
+
 void bh_frame_pool_freeze(struct bh_frame_pool *pool)
 {
 	pool->generation++;
 	pool->is_frozen = 1;
+	pool->side ^= 1;
 }
 
 void bh_frame_pool_thaw(struct bh_frame_pool *pool)

@@ -51,10 +51,13 @@ struct bh_frame_list {
  * not, so that somebody else can read them meanwhile.
  */
 struct bh_frame_pool {
-	struct bh_frame *free[BH_FRAME_CLASS_COUNT];
+	/* Frames come from one of two sides, the other one after each freeze: so what is frozen
+	 * next is about what frames use, and not spread over all that they ever used. */
+	struct bh_frame *free[2][BH_FRAME_CLASS_COUNT];
+	unsigned int side;
 	struct bh_frame_slab *slabs;
 	uint32_t slab_count, slab_room;
-	struct bh_frame_area *areas; /* the newest first */
+	struct bh_frame_area *areas; /* in the order in which they are used up */
 	uint32_t generation;	     /* times it was frozen */
 	uint32_t is_frozen;
 	struct bh_frame_list released; /* while it is frozen, of those that it began with */
@@ -78,6 +81,9 @@ struct bh_frame_memory {
 	size_t size; /* bytes */
 };
 
+/* What isn't used yet of the area of this number, which is made if it is one more than there are;
+ * at most size bytes. start is NULL without memory. */
+struct bh_frame_memory bh_frame_pool_unused(struct bh_frame_pool *pool, size_t number, size_t size);
 void bh_frame_pool_freeze(struct bh_frame_pool *pool);
 void bh_frame_pool_thaw(struct bh_frame_pool *pool);
 /* The area of this number, from 0 on, a mapping of its own; size 0: there are fewer. */

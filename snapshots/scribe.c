@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -12,6 +13,10 @@
 
 #include "common/raw_call.h"
 #include "common/unsaved.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* of Linux 5.14 */
+#endif
 
 #define STACK_BYTES 65536ul
 /* So that it is seen soon that the other process is gone. */
@@ -32,14 +37,8 @@ void bh_scribe_free(struct bh_scribe *scribe)
 	memset(scribe, 0, sizeof(*scribe));
 }
 
-int bh_scribe_add(struct bh_scribe *scribe, const void *start, size_t size, uint64_t at)
+static int add_job(struct bh_scribe *scribe, const void *start, size_t size, uint64_t at)
 {
-	struct bh_scribe_job *last = scribe->jobs ? &scribe->jobs[scribe->job_count] - 1 : NULL;
-
-	if (scribe->job_count && last->start + last->size == start && last->at + last->size == at) {
-		last->size += size;
-		return 0;
-	}
 	if (scribe->job_count == scribe->job_room) {
 		size_t room = 2 * scribe->job_room + 4096;
 		struct bh_scribe_job *grown = bh_unsaved_alloc(room * sizeof(*grown));
@@ -56,9 +55,29 @@ int bh_scribe_add(struct bh_scribe *scribe, const void *start, size_t size, uint
 	return 0;
 }
 
+int bh_scribe_add(struct bh_scribe *scribe, const void *start, size_t size, uint64_t at)
+{
+	struct bh_scribe_job *last = scribe->jobs ? &scribe->jobs[scribe->job_count] - 1 : NULL;
+
+	if (!scribe->job_count || last->start + last->size != start || last->at + last->size != at)
+		return add_job(scribe, start, size, at);
+	last->size += size;
+	return 0;
+}
+
+int bh_scribe_add_touch(struct bh_scribe *scribe, const void *start, size_t size)
+{
+	return add_job(scribe, start, size, BH_SCRIBE_TOUCH);
+}
+
 /* The C library's state is the other process's: nothing of it can be used here. */
 static int write_job(const struct bh_scribe *scribe, const struct bh_scribe_job *job)
 {
+	/* Where the host can't do it, the pages come when they are used. */
+	if (job->at == BH_SCRIBE_TOUCH) {
+		bh_raw_call(SYS_madvise, (long)job->start, (long)job->size, MADV_POPULATE_WRITE);
+		return 0;
+	}
 	for (size_t done = 0; done < job->size;) {
 		size_t size = job->size - done < WRITE_BYTES ? job->size - done : WRITE_BYTES;
 		long written = bh_raw_call4(SYS_pwrite64, scribe->fd, (long)(job->start + done),

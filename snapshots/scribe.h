@@ -15,8 +15,10 @@
 struct bh_scribe_job {
 	const uint8_t *start;
 	size_t size;
-	uint64_t at; /* offset in the file */
+	uint64_t at; /* offset in the file, or BH_SCRIBE_TOUCH */
 };
+
+#define BH_SCRIBE_TOUCH UINT64_MAX
 
 struct bh_scribe {
 	cpu_set_t cpus; /* that it may use, whatever this process has been bound to since */
@@ -32,6 +34,8 @@ void bh_scribe_init(struct bh_scribe *scribe);
 void bh_scribe_free(struct bh_scribe *scribe);
 /* Adds to the next piece of work, while nothing is being written. Non-zero without memory. */
 int bh_scribe_add(struct bh_scribe *scribe, const void *start, size_t size, uint64_t at);
+/* The same for memory that is still to be used: the host is made to give it pages. */
+int bh_scribe_add_touch(struct bh_scribe *scribe, const void *start, size_t size);
 /* Begins it. Non-zero if that can't be. */
 int bh_scribe_start(struct bh_scribe *scribe, int fd);
 

@@ -74,7 +74,8 @@ struct bh_snapshot_moment {
 
 /*
  * Once, some time before the first snapshot, so that this one has little left to do: begins to
- * write what there is, while the caller goes on. parts of frozen are not used.
+ * write what there is, while the caller goes on. parts of frozen are here what will be used for the
+ * first time when that snapshot is taken: the host is made to give it pages meanwhile.
  */
 void bh_snapshots_prepare(struct bh_snapshots *snapshots, const struct bh_snapshot_frozen *frozen);
 /* Is all of it in the file? Then: the CPU time of writing the last piece, in another process. */

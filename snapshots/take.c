@@ -448,16 +448,22 @@ static int write_beforehand(struct bh_snapshots *snapshots)
 	}
 	now->count = count;
 	now_is_former(snapshots);
-	return count ? bh_scribe_start(&snapshots->scribe, snapshots->fd) : 0;
+	return 0;
 }
 
 void bh_snapshots_prepare(struct bh_snapshots *snapshots, const struct bh_snapshot_frozen *frozen)
 {
+	const struct bh_snapshot_frozen nothing = {frozen->memory, frozen->memory_count, NULL, 0};
 	struct bh_snapshot_maps maps = {0};
 
 	if (snapshots->is_over || snapshots->taken_count)
 		return;
-	if (survey(snapshots, &maps, frozen) || write_beforehand(snapshots))
+	int is_bad = survey(snapshots, &maps, &nothing) || write_beforehand(snapshots);
+
+	for (size_t i = 0; !is_bad && i < frozen->part_count; i++)
+		is_bad = bh_scribe_add_touch(&snapshots->scribe, (void *)frozen->parts[i].start,
+					     frozen->parts[i].end - frozen->parts[i].start);
+	if (is_bad || bh_scribe_start(&snapshots->scribe, snapshots->fd))
 		give_up(snapshots, &maps);
 	else
 		bh_snapshot_maps_free(&maps);

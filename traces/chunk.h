@@ -13,6 +13,7 @@
 #include "common/cursor.h"
 #include "common/error.h"
 #include "common/event.h"
+#include "traces/trace.h"
 
 #define BH_TRACE_VERSION		2u
 #define BH_TRACE_MAGIC_SIZE		8u
@@ -184,5 +185,14 @@ static inline struct bh_event bh_event_restore(const struct bh_event_kept *kept,
 				 .length = kept->length,
 				 .kind = kept->kind};
 }
+
+/* --- the key of a run, see bh_trace_key() --- */
+
+/* With each chunk of events, in their order, from 0. */
+uint64_t bh_events_hash_add(uint64_t hash, const struct bh_chunk_header *header);
+/* With each input, in their order. */
+void bh_key_add_input(struct bh_buffer *inputs, const struct bh_trace_input *input);
+void bh_key_make(uint64_t events_hash, uint64_t event_count, const struct bh_buffer *inputs,
+		 uint8_t key_ret[16]);
 
 #endif

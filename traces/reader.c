@@ -224,8 +224,7 @@ static const char *events_read(struct bh_trace *trace, const struct bh_chunk_hea
 	const char *fault = trace->is_for_replay ? NULL : events_check(trace, &chunk);
 	if (fault)
 		return fault;
-	const uint64_t hashes[] = {trace->events_hash, header->first, header->checksum};
-	trace->events_hash = bh_hash64(hashes, sizeof(hashes));
+	trace->events_hash = bh_events_hash_add(trace->events_hash, header);
 	trace->event_count += header->count;
 	if (trace->chunk_count == trace->chunk_room) {
 		size_t room = trace->chunk_room ? 2 * trace->chunk_room : 16;

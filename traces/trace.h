@@ -142,6 +142,8 @@ struct bh_error *bh_trace_decode_chunk(const struct bh_trace *trace, uint64_t nu
  * unpacking them, of its scenario, from which come the names of nodes and devices, and of its
  * kernel images, from which come those of functions. */
 void bh_trace_key(const struct bh_trace *trace, uint8_t key_ret[16]);
+/* The same of the trace that the writer has finished. */
+void bh_trace_writer_key(const struct bh_trace_writer *writer, uint8_t key_ret[16]);
 /* "scenario", "kernel" or "file"; NULL for a number that is no role. */
 const char *bh_trace_input_role_name(unsigned int role);
 

@@ -32,6 +32,7 @@
 struct kept {
 	uint64_t size, inputs_written, inputs_size;
 	uint32_t input_count;
+	size_t key_length; /* of key_inputs */
 	struct bh_buffer inputs;
 };
 
@@ -59,6 +60,9 @@ struct bh_trace_writer {
 	uint32_t input_count;	 /* records in it */
 	uint64_t inputs_written; /* records in chunks */
 	uint64_t inputs_size;	 /* raw bytes of all */
+
+	uint64_t events_hash; /* of chunks that stay, for the key, as … */
+	struct bh_buffer key_inputs;
 
 	struct kept kept;
 	struct bh_buffer payload, chunk;
@@ -109,7 +113,7 @@ static struct bh_error *partial_remove(struct bh_trace_writer *writer)
 }
 
 /* Writes payload as a chunk at the end of what stays. */
-static struct bh_error *chunk_write(struct bh_trace_writer *writer, struct bh_chunk_header header,
+static struct bh_error *chunk_write(struct bh_trace_writer *writer, struct bh_chunk_header *header,
 				    int is_partial)
 {
 	BH_TRY(partial_remove(writer));
@@ -121,7 +125,7 @@ static struct bh_error *chunk_write(struct bh_trace_writer *writer, struct bh_ch
 				    "than the %u MiB that a trace can hold in one piece",
 				    writer->path, BH_TRACE_CHUNK_MAX_SIZE >> 20);
 	writer->chunk.length = 0;
-	bh_chunk_append(&writer->chunk, &header, writer->payload.bytes, writer->payload.length);
+	bh_chunk_append(&writer->chunk, header, writer->payload.bytes, writer->payload.length);
 	BH_TRY(write_all(writer, &writer->chunk));
 	if (is_partial)
 		writer->has_partial = 1;
@@ -138,7 +142,7 @@ static struct bh_error *section_write(struct bh_trace_writer *writer, struct bh_
 	writer->payload.length = 0;
 	if (contents->failed || bh_section_append(&writer->payload, 0, contents, writer->packer))
 		return out_of_memory();
-	return chunk_write(writer, header, 0);
+	return chunk_write(writer, &header, 0);
 }
 
 static struct bh_error *events_write(struct bh_trace_writer *writer,
@@ -154,9 +158,11 @@ static struct bh_error *events_write(struct bh_trace_writer *writer,
 	writer->payload.length = 0;
 	if (bh_event_columns_pack(columns, &writer->payload, writer->packer))
 		return out_of_memory();
-	BH_TRY(chunk_write(writer, header, is_partial));
+	BH_TRY(chunk_write(writer, &header, is_partial));
 	if (is_partial)
 		writer->partial_count = columns->count;
+	else
+		writer->events_hash = bh_events_hash_add(writer->events_hash, &header);
 	return NULL;
 }
 
@@ -286,6 +292,7 @@ int bh_trace_writer_checkpoint_begin(struct bh_trace_writer *writer)
 		.input_count = writer->input_count,
 		.inputs_written = writer->inputs_written,
 		.inputs_size = writer->inputs_size,
+		.key_length = writer->key_inputs.length,
 		.inputs = writer->kept.inputs,
 	};
 	writer->kept.inputs.length = 0;
@@ -314,6 +321,7 @@ struct bh_error *bh_trace_writer_checkpoint_end(struct bh_trace_writer *writer)
 	writer->input_count = kept->input_count;
 	writer->inputs_written = kept->inputs_written;
 	writer->inputs_size = kept->inputs_size;
+	writer->key_inputs.length = kept->key_length;
 	writer->inputs.length = 0;
 	bh_buffer_bytes(&writer->inputs, kept->inputs.bytes, kept->inputs.length);
 	writer->is_busy--;
@@ -399,6 +407,7 @@ struct bh_error *bh_trace_write_input(struct bh_trace_writer *writer,
 				     input->name);
 	if (!error) {
 		input_encode(&writer->inputs, input);
+		bh_key_add_input(&writer->key_inputs, input);
 		writer->input_count++;
 	}
 	if (!error && writer->inputs.failed)
@@ -428,6 +437,11 @@ struct bh_error *bh_trace_writer_finish(struct bh_trace_writer *writer, const ch
 	struct bh_error *error = section_write(writer, header, &end);
 	bh_buffer_free(&end);
 	return error;
+}
+
+void bh_trace_writer_key(const struct bh_trace_writer *writer, uint8_t key_ret[16])
+{
+	bh_key_make(writer->events_hash, writer->next_event - 1, &writer->key_inputs, key_ret);
 }
 
 /* --- last words --- */
@@ -633,6 +647,7 @@ void bh_trace_writer_destroy(struct bh_trace_writer *writer)
 	bh_event_columns_destroy(writer->columns);
 	bh_event_columns_destroy(writer->spare);
 	bh_buffer_free(&writer->inputs);
+	bh_buffer_free(&writer->key_inputs);
 	bh_buffer_free(&writer->kept.inputs);
 	bh_buffer_free(&writer->last_inputs);
 	bh_buffer_free(&writer->payload);

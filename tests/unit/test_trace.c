@@ -223,6 +223,8 @@ static void inputs_write(struct bh_trace_writer *writer, size_t skip)
 		must(bh_trace_write_input(writer, &inputs[i]));
 }
 
+static uint8_t finished_key[16]; /* of the last trace that was FINISHED */
+
 enum ending { FINISHED, KILLED, KILLED_AFTER_CHECKPOINT, KILLED_WITH_LAST_WORDS };
 
 /* Its inputs must not get into the trace twice. */
@@ -258,9 +260,11 @@ static void run_write(const struct run *run, const char *path, enum ending endin
 			exit(1);
 		bh_trace_last_words(writer);
 	}
-	if (ending == FINISHED)
+	if (ending == FINISHED) {
 		must(bh_trace_writer_finish(writer, "{\"result\":\"fail\"}", run->digest,
 					    run->node_digests));
+		bh_trace_writer_key(writer, finished_key);
+	}
 	bh_trace_writer_destroy(writer);
 }
 
@@ -349,6 +353,12 @@ static void test_round_trip(struct run *run, const char *what)
 	uint64_t events_hash = bh_trace_events_hash(trace);
 	bh_trace_close(trace);
 	must(bh_trace_open(file_path, &trace));
+	uint8_t key[16];
+	bh_trace_key(trace, key);
+	snprintf(text, sizeof(text), "%s: the writer knows the key", what);
+	check(!memcmp(key, finished_key, sizeof(key)), text);
+	run_write(run, file_path, FINISHED, 997, 50000);
+	check(!memcmp(key, finished_key, sizeof(key)), "and checkpoints don't change it");
 	snprintf(text, sizeof(text), "%s: events and digests come back", what);
 	check(is_read_back(run, trace) && bh_trace_events_hash(trace) == events_hash, text);
 	snprintf(text, sizeof(text), "%s: header, inputs and summary come back", what);

@@ -26,10 +26,10 @@
  * other CPU for that.
  */
 #define SPACING_NS	    600000000ull
-#define SHARE		    150u
-#define FROZEN_PAGE_NS	    2000u
-#define FIRST_NS	    8000000u
-#define PAGE_NS		    800u
+#define SHARE		    110u
+#define FROZEN_PAGE_NS	    1000u
+#define FIRST_NS	    4000000u
+#define PAGE_NS		    400u
 #define PAGE_ALONE_NS	    2000u
 #define PAGE		    4096u
 #define FIRST_TO_NEXT	    2u

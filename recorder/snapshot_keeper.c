@@ -26,7 +26,7 @@
  * other CPU for that.
  */
 #define SPACING_NS	    600000000ull
-#define SHARE		    110u
+#define SHARE		    150u
 #define FROZEN_PAGE_NS	    1000u
 #define FIRST_NS	    4000000u
 #define PAGE_NS		    400u
